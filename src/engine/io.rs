@@ -1,0 +1,180 @@
+//! What goes into the engine and what comes out of it, as plain data.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{
+    health::ConnectionStatus,
+    message::{DeliveryStatus, Failure, MessageId},
+    realtime,
+    rest::{HttpError, HttpRequest, HttpResponse},
+    store::{StoreResult, Transaction},
+    sync::SyncState,
+    tabs::TabMessage,
+    timeline::Patch,
+};
+
+/// Names a call of the app, so that its answer finds it.
+pub type OperationId = u32;
+/// Names an effect, so that its completion finds it.
+pub type RequestId = u64;
+
+/// Two clocks, in milliseconds. Only `mono` decides anything; `wall` is shown to people.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Now {
+    pub mono: u64,
+    pub wall: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Of the Supabase project, without a slash at the end: `https://abc.supabase.co`.
+    pub url: String,
+    pub api_key: String,
+    /// Whose outbox it is; else the `sub` of the first token, remembered.
+    pub user_id: Option<String>,
+    /// Shown on own messages until the server names the role.
+    pub sender_role: Option<String>,
+    pub resume_on_reconnect: bool,
+    pub auto_read: bool,
+    pub request_timeout_ms: u32,
+}
+
+/// Everything that can happen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    Command(Command),
+    Page(PageEvent),
+    /// Answers [`Effect::OpenStore`].
+    StoreOpened { result: Result<(), crate::store::StoreError> },
+    /// Answers [`Effect::Store`].
+    Stored { request: RequestId, result: StoreResult },
+    /// The database closed under us: lost, deleted, or a newer layout was opened.
+    StoreLost { outdated: bool },
+    /// Answers [`Effect::Http`].
+    Http { request: RequestId, result: Result<HttpResponse, HttpError> },
+    /// Answers [`Effect::FetchToken`]: what the app's `accessToken` gave.
+    Token { request: RequestId, result: Result<Option<String>, String> },
+    Socket(realtime::Input),
+    /// Answers [`Effect::AcquireLock`]; may take for ever.
+    LockGranted,
+    /// The lock was stolen, or could not be had.
+    LockLost,
+    /// From another tab of this user.
+    Heard(TabMessage),
+    /// The deadline of [`super::Engine::next_deadline`] has come. Late or doubled is harmless.
+    Timer,
+}
+
+/// What the app asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    Start { remembered_user: Option<String>, visible: bool, online: bool },
+    Send {
+        op: OperationId,
+        id: MessageId,
+        conversation_id: String,
+        content: String,
+        message_type: String,
+        metadata: Value,
+    },
+    /// Show a conversation: from the cache, then synced, then live.
+    Open { conversation_id: String },
+    Close { conversation_id: String },
+    /// Answered when a sync of the conversation was merged.
+    Reload { op: OperationId, conversation_id: String },
+    /// Queue what failed again, in one conversation or in all.
+    Retry { op: OperationId, conversation_id: Option<String> },
+    MarkRead { conversation_id: String },
+    /// Stop everything; `discard` also deletes what is unsent.
+    Shutdown { op: OperationId, discard: bool },
+}
+
+/// What happens to the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageEvent {
+    Online,
+    Offline,
+    Visible,
+    Hidden,
+    /// Shown again, from the back/forward cache if `persisted`.
+    Shown { persisted: bool },
+    /// Going away, perhaps into the back/forward cache.
+    Leaving,
+    Frozen,
+    Resumed,
+}
+
+/// Everything the shell may be asked to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Open the database of this name, within 3 s.
+    OpenStore { name: String },
+    Store { request: RequestId, transaction: Transaction },
+    Http { request: RequestId, http: HttpRequest },
+    /// Abort it; no answer is wanted.
+    AbortHttp { request: RequestId },
+    FetchToken { request: RequestId },
+    Socket(realtime::Output),
+    /// Queue for the Web Lock of this name and hold it until [`Effect::ReleaseLock`].
+    AcquireLock { name: String },
+    ReleaseLock,
+    /// Join the BroadcastChannel of this name.
+    JoinTabs { name: String },
+    Tell(TabMessage),
+    /// Remember whose outbox this browser profile uses, under this key.
+    RememberUser { key: String, user_id: String },
+    /// Let go of the database, the channel and the page's events.
+    CloseAll,
+}
+
+/// What an observer learns.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Update {
+    Connection(ConnectionStatus),
+    Sync { conversation_id: String, state: SyncState },
+    /// The conversation's first page is known, from the cache or from the server.
+    Loaded { conversation_id: String },
+    Messages { conversation_id: String, patch: Patch },
+    /// Messages that are not known to be on the server.
+    Pending { total: usize, conversations: BTreeMap<String, usize> },
+    Delivery {
+        conversation_id: String,
+        id: MessageId,
+        status: DeliveryStatus,
+        retry_count: u32,
+        failure: Option<Failure>,
+    },
+    /// Something the app or its operator must look at; `None` when it has passed.
+    Problem { conversation_id: Option<String>, error: Option<Problem> },
+    Storage { durable: bool },
+    Done { op: OperationId, result: Value },
+    Failed { op: OperationId, error: Problem },
+}
+
+/// A stable code and a sentence for people, without secrets and without message bodies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub code: String,
+    pub message: String,
+    pub http_status: Option<u16>,
+    pub pg_code: Option<String>,
+}
+
+impl Problem {
+    pub fn new(code: &str, message: &str) -> Self {
+        Self { code: code.into(), message: message.into(), http_status: None, pg_code: None }
+    }
+}
+
+/// Why the engine wants to be called at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadlineReason {
+    Attempt,
+    Receipts,
+    Sync,
+    Session,
+    Tabs,
+    Realtime,
+}

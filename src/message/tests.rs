@@ -1,0 +1,72 @@
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn an_id_is_a_version_7_uuid_that_starts_with_the_clock() {
+    let id = MessageId::v7(0x0123_4567_89ab, [0xff; 10]);
+    assert_eq!(id.as_str(), "01234567-89ab-7fff-bfff-ffffffffffff");
+    assert_eq!(MessageId::parse(id.as_str()), Some(id));
+}
+
+#[test]
+fn text_that_is_no_uuid_is_no_id() {
+    for text in ["", "01234567-89ab-7fff-bfff-fffffffffff", "01234567-89ab-7fff-bfff-ffffffffffzz", "é1234567-89ab-7fff-bfff-fffffffffff"] {
+        assert_eq!(MessageId::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn times_are_spelled_as_javascript_spells_them() {
+    assert_eq!(iso8601(0), "1970-01-01T00:00:00.000Z");
+    assert_eq!(iso8601(951_827_696_789), "2000-02-29T12:34:56.789Z");
+    assert_eq!(iso8601(1_795_415_400_000), "2026-11-23T06:30:00.000Z");
+    assert_eq!(iso8601(4_107_542_399_999), "2100-02-28T23:59:59.999Z");
+    assert_eq!(iso8601(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
+}
+
+#[test]
+fn a_row_survives_the_way_through_json() {
+    let row = json!({
+        "id": "01890000-0000-7000-8000-000000000001", "conversation_id": "b1", "seq": 3, "kind": "message",
+        "target_id": null, "sender_id": "u1", "sender_role": "operator", "content": "hello", "message_type": "text",
+        "metadata": {"a": [1, 2]}, "created_at": "2026-11-23T06:30:00+00:00", "edited_at": null, "deleted_at": null
+    });
+    assert_eq!(StoredMessage::from_row(&row).map(|message| message.to_row()), Some(row));
+}
+
+#[test]
+fn a_row_that_lacks_what_it_needs_is_not_read() {
+    for field in ["id", "conversation_id", "seq", "kind", "content", "created_at"] {
+        let mut row = json!({
+            "id": "01890000-0000-7000-8000-000000000001", "conversation_id": "b1", "seq": 3, "kind": "message",
+            "content": "hello", "created_at": "2026-11-23T06:30:00+00:00"
+        });
+        assert!(StoredMessage::from_row(&row).is_some());
+        row[field] = json!({});
+        assert_eq!(StoredMessage::from_row(&row), None, "{field}");
+    }
+}
+
+#[test]
+fn bodies_never_reach_debug_output() {
+    let envelope = Envelope {
+        id: MessageId::v7(0, [0; 10]), conversation_id: "b1".into(), kind: Kind::Message, target_id: None,
+        content: "my secret".into(), message_type: "text".into(), metadata: empty_object(), created_at: 0,
+    };
+    assert!(!format!("{envelope:?}").contains("secret"));
+}
+
+#[test]
+fn bad_input_has_a_code() {
+    let code = |conversation: &str, content: &str, metadata: Value| check(conversation, content, "text", &metadata).err().map(|r| r.code);
+    assert_eq!(code("b1", "hello", json!({})), None);
+    assert_eq!(code("", "hello", json!({})), Some("invalid_conversation"));
+    assert_eq!(code("b1", " \n\t", json!({})), Some("empty_message"));
+    assert_eq!(code("b1", &"x".repeat(MAX_CONTENT_BYTES), json!({})), None);
+    assert_eq!(code("b1", &"x".repeat(MAX_CONTENT_BYTES + 1), json!({})), Some("message_too_large"));
+    assert_eq!(code("b1", "a\0b", json!({})), Some("invalid_text"));
+    assert_eq!(code("b1", "hello", json!([])), Some("invalid_metadata"));
+    assert_eq!(code("b1", "hello", json!({"a": [{"b": "\0"}]})), Some("invalid_metadata"));
+    assert_eq!(code("b1", "hello", json!({"a": "x".repeat(MAX_METADATA_BYTES)})), Some("invalid_metadata"));
+}

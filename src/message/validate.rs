@@ -1,0 +1,77 @@
+//! What a message must be before it is accepted. A refusal here means: nothing was kept.
+
+use serde_json::Value;
+
+use super::json_weight;
+
+/// The server's own limit on `content`, in UTF-8 bytes.
+pub const MAX_CONTENT_BYTES: usize = 65_536;
+/// Limit on `metadata`, in bytes of JSON, near enough.
+pub const MAX_METADATA_BYTES: usize = 16_384;
+const MAX_CONVERSATION_ID_CHARS: usize = 200;
+const MAX_MESSAGE_TYPE_CHARS: usize = 64;
+
+/// A stable code and a sentence for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejection {
+    pub code: &'static str,
+    pub message: &'static str,
+}
+
+const fn rejection(code: &'static str, message: &'static str) -> Rejection {
+    Rejection { code, message }
+}
+
+pub fn check(conversation_id: &str, content: &str, message_type: &str, metadata: &Value) -> Result<(), Rejection> {
+    check_conversation(conversation_id)?;
+    if content.trim().is_empty() {
+        return Err(rejection("empty_message", "unable to send; because the message is empty"));
+    }
+    if content.len() > MAX_CONTENT_BYTES {
+        return Err(rejection(
+            "message_too_large",
+            "unable to send; because the message is longer than 65536 bytes",
+        ));
+    }
+    if content.contains('\0') || message_type.contains('\0') {
+        return Err(rejection("invalid_text", "unable to send; because the text has a NUL character"));
+    }
+    if message_type.is_empty() || message_type.chars().count() > MAX_MESSAGE_TYPE_CHARS {
+        return Err(rejection(
+            "invalid_text",
+            "unable to send; because the message type is empty or longer than 64 characters",
+        ));
+    }
+    if !metadata.is_object() || has_nul(metadata) {
+        return Err(rejection(
+            "invalid_metadata",
+            "unable to send; because the metadata is not a plain JSON object without NUL characters",
+        ));
+    }
+    if json_weight(metadata) > MAX_METADATA_BYTES {
+        return Err(rejection(
+            "invalid_metadata",
+            "unable to send; because the metadata is larger than 16384 bytes",
+        ));
+    }
+    Ok(())
+}
+
+fn check_conversation(id: &str) -> Result<(), Rejection> {
+    if id.is_empty() || id.contains('\0') || id.chars().count() > MAX_CONVERSATION_ID_CHARS {
+        return Err(rejection(
+            "invalid_conversation",
+            "unable to send; because the conversation id is empty or not a text of at most 200 characters",
+        ));
+    }
+    Ok(())
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(key, field)| key.contains('\0') || has_nul(field)),
+        _ => false,
+    }
+}

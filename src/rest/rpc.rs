@@ -1,0 +1,193 @@
+//! The three functions of the schema: `chat_send`, `chat_sync`, `chat_ack`.
+
+use serde_json::{Map, Value, json};
+
+use super::HttpRequest;
+use crate::message::{Envelope, Failure, Kind, Member, MessageId, StoredMessage, text};
+
+/// Where the Data API is and whose token goes with the request.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    pub url: &'a str,
+    pub api_key: &'a str,
+    pub token: &'a str,
+    pub user_id: &'a str,
+    pub timeout_ms: u32,
+}
+
+pub fn send<'a>(target: Target<'_>, batch: impl Iterator<Item = &'a Envelope>) -> HttpRequest {
+    let rows: Vec<Value> = batch
+        .map(|envelope| {
+            let mut row = Map::new();
+            envelope.write_to(&mut row);
+            Value::Object(row)
+        })
+        .collect();
+    call(target, "chat_send", json!({"expected_user": target.user_id, "batch": rows}))
+}
+
+/// `cursors`: conversation, seq up to which we know it, and its incarnation; `None` at first contact.
+pub fn sync<'a>(target: Target<'_>, cursors: impl Iterator<Item = (&'a str, Option<(u64, &'a str)>)>) -> HttpRequest {
+    let cursors: Map<String, Value> = cursors
+        .map(|(id, cursor)| {
+            let value = match cursor {
+                Some((seq, incarnation)) => json!({"seq": seq, "incarnation": incarnation}),
+                None => json!({"seq": null, "incarnation": null}),
+            };
+            (id.to_owned(), value)
+        })
+        .collect();
+    call(target, "chat_sync", json!({"expected_user": target.user_id, "cursors": cursors}))
+}
+
+/// `acks`: conversation, seq up to which everything is stored here, seq up to which it was shown.
+pub fn ack<'a>(target: Target<'_>, acks: impl Iterator<Item = (&'a str, u64, u64)>) -> HttpRequest {
+    let acks: Vec<Value> = acks
+        .map(|(id, delivered, read)| json!({"conversation_id": id, "delivered": delivered, "read": read}))
+        .collect();
+    call(target, "chat_ack", json!({"expected_user": target.user_id, "acks": acks}))
+}
+
+fn call(target: Target<'_>, function: &str, arguments: Value) -> HttpRequest {
+    HttpRequest {
+        url: format!("{}/rest/v1/rpc/{function}", target.url),
+        headers: vec![
+            ("apikey", target.api_key.to_owned()),
+            ("Authorization", format!("Bearer {}", target.token)),
+            ("Content-Type", "application/json".to_owned()),
+        ],
+        body: arguments.to_string(),
+        timeout_ms: target.timeout_ms,
+    }
+}
+
+/// What became of one row of a `send`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowStatus {
+    /// It is on the server, by this request or by an earlier one.
+    Stored(StoredFacts),
+    /// An earlier row of its conversation was not stored, so this one was not looked at.
+    Skipped,
+    Forbidden(Failure),
+    /// The conversation is not there, or not yet.
+    NoConversation(Failure),
+    Refused(Failure),
+}
+
+/// What the server holds under the row's id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredFacts {
+    pub seq: u64,
+    pub created_at: String,
+    pub sender_role: String,
+    pub kind: Kind,
+    pub content: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowAnswer {
+    pub id: MessageId,
+    pub status: RowStatus,
+}
+
+/// The rows of a `send`'s answer that can be understood; the others stay unsettled.
+pub fn read_rows(body: &Value) -> Vec<RowAnswer> {
+    body.as_array().into_iter().flatten().filter_map(read_row).collect()
+}
+
+fn read_row(row: &Value) -> Option<RowAnswer> {
+    let id = MessageId::parse(text(row, "id")?)?;
+    let refused = |code: &str, retryable: bool, pg_code: Option<&str>, message: &str| Failure {
+        code: code.into(),
+        retryable,
+        http_status: None,
+        pg_code: pg_code.map(str::to_owned),
+        message: message.into(),
+    };
+    let status = match text(row, "status")? {
+        "stored" | "duplicate" => RowStatus::Stored(StoredFacts {
+            seq: row.get("seq")?.as_u64().filter(|seq| *seq > 0)?,
+            created_at: text(row, "created_at")?.to_owned(),
+            sender_role: text(row, "sender_role").unwrap_or_default().to_owned(),
+            kind: Kind::parse(text(row, "kind")?)?,
+            content: text(row, "content")?.to_owned(),
+        }),
+        "skipped" => RowStatus::Skipped,
+        "forbidden" => RowStatus::Forbidden(refused(
+            "forbidden", false, None, "unable to store the message; because this user is not a member of the conversation",
+        )),
+        "no_conversation" => RowStatus::NoConversation(refused(
+            "no_conversation", true, None, "unable to store the message yet; because the conversation does not exist",
+        )),
+        "id_conflict" => RowStatus::Refused(refused(
+            "id_conflict", false, None, "unable to store the message; because its id belongs to another message",
+        )),
+        status => RowStatus::Refused(refused(
+            "rejected", false, status.strip_prefix("rejected:"), "unable to store the message; because the database refused it",
+        )),
+    };
+    Some(RowAnswer { id, status })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncStatus {
+    Ok,
+    Forbidden,
+    NoConversation,
+}
+
+/// What the server said of one conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncAnswer {
+    pub conversation_id: String,
+    pub status: SyncStatus,
+    pub incarnation: String,
+    pub last_seq: u64,
+    /// The answer is complete up to here: what is absent below is gone.
+    pub through_seq: u64,
+    /// The answer is complete from here.
+    pub first_seq: u64,
+    pub rows: Vec<StoredMessage>,
+    pub members: Vec<Member>,
+}
+
+pub fn read_sync(body: &Value) -> Vec<SyncAnswer> {
+    body.as_array().into_iter().flatten().filter_map(read_sync_row).collect()
+}
+
+fn read_sync_row(row: &Value) -> Option<SyncAnswer> {
+    let status = match text(row, "status")? {
+        "ok" => SyncStatus::Ok,
+        "forbidden" => SyncStatus::Forbidden,
+        "no_conversation" => SyncStatus::NoConversation,
+        _ => return None,
+    };
+    let ok = status == SyncStatus::Ok;
+    let number = |field: &str| row.get(field).and_then(Value::as_u64).or((!ok).then_some(0));
+    let list = |field: &str| row.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let rows = list("rows");
+    let read: Vec<StoredMessage> = rows.iter().filter_map(StoredMessage::from_row).collect();
+    // A row that cannot be read must not count as gone: the whole answer is not believed.
+    if read.len() != rows.len() {
+        return None;
+    }
+    Some(SyncAnswer {
+        conversation_id: text(row, "conversation_id")?.to_owned(),
+        status,
+        incarnation: text(row, "incarnation").or((!ok).then_some(""))?.to_owned(),
+        last_seq: number("last_seq")?,
+        through_seq: number("through_seq")?,
+        first_seq: number("first_seq")?,
+        rows: read,
+        members: list("members").iter().filter_map(Member::from_value).collect(),
+    })
+}
+
+/// Conversation, delivered and read, as the server holds them after an `ack`.
+pub fn read_acks(body: &Value) -> Vec<(String, u64, u64)> {
+    let read = |row: &Value| {
+        let id = text(row, "conversation_id")?.to_owned();
+        Some((id, row.get("delivered_seq")?.as_u64()?, row.get("read_seq")?.as_u64()?))
+    };
+    body.as_array().into_iter().flatten().filter_map(read).collect()
+}

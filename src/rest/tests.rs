@@ -1,0 +1,101 @@
+use serde_json::json;
+
+use super::*;
+
+fn answer(status: u16, code: &str) -> Outcome {
+    judge(Ok(HttpResponse { status, retry_after_ms: None, body: json!({"code": code, "message": "fetch failed"}).to_string() }))
+}
+
+fn name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Answer(_) => "answer",
+        Outcome::Unknown(_) => "unknown",
+        Outcome::Unauthorized => "unauthorized",
+        Outcome::Forbidden(_) => "forbidden",
+        Outcome::Refused(_) => "refused",
+        Outcome::TooLarge(_) => "too large",
+        Outcome::RateLimited { .. } => "rate limited",
+        Outcome::Retry(_) => "retry",
+        Outcome::SchemaMissing(_) => "schema missing",
+    }
+}
+
+#[test]
+fn the_code_of_the_body_counts_first() {
+    for (status, code, expected) in [
+        (401, "PGRST301", "unauthorized"), (401, "PGRST303", "unauthorized"), (400, "PT401", "unauthorized"),
+        (403, "42501", "forbidden"), (401, "42501", "forbidden"),
+        (409, "23503", "refused"), (400, "23514", "refused"), (400, "22P02", "refused"), (400, "P0001", "refused"),
+        (500, "40001", "retry"), (500, "57014", "retry"), (400, "53300", "retry"), (503, "PGRST002", "retry"), (504, "PGRST003", "retry"), (400, "08006", "retry"),
+        (404, "PGRST202", "schema missing"), (404, "42P01", "schema missing"), (400, "42883", "schema missing"),
+    ] {
+        assert_eq!(name(&answer(status, code)), expected, "{status} {code}");
+    }
+}
+
+#[test]
+fn without_a_code_the_status_counts() {
+    for (status, expected) in [
+        (401, "unauthorized"), (403, "forbidden"), (413, "too large"), (414, "too large"), (429, "rate limited"),
+        (408, "retry"), (500, "retry"), (502, "retry"), (503, "retry"), (522, "retry"), (400, "refused"), (404, "refused"), (302, "unknown"),
+    ] {
+        let html = HttpResponse { status, retry_after_ms: None, body: "<html>".into() };
+        assert_eq!(name(&judge(Ok(html))), expected, "{status}");
+    }
+}
+
+#[test]
+fn no_answer_and_an_unreadable_success_are_unknown() {
+    assert_eq!(name(&judge(Err(HttpError::Network))), "unknown");
+    assert_eq!(name(&judge(Err(HttpError::Timeout))), "unknown");
+    let portal = HttpResponse { status: 200, retry_after_ms: None, body: "<html>Please sign in to the hotel".into() };
+    assert_eq!(name(&judge(Ok(portal))), "unknown");
+}
+
+#[test]
+fn a_pause_is_as_long_as_the_server_says_if_that_can_be_read() {
+    let limited = HttpResponse { status: 429, retry_after_ms: Some(7_000), body: String::new() };
+    assert!(matches!(judge(Ok(limited)), Outcome::RateLimited { retry_after_ms: Some(7_000), .. }));
+}
+
+#[test]
+fn every_status_of_a_sent_row_is_read() {
+    let id = "01890000-0000-7000-8000-000000000001";
+    let read = |status: &str| {
+        let row = json!([{"id": id, "status": status, "seq": 4, "created_at": "t", "sender_role": "client", "kind": "message", "content": "x"}]);
+        read_rows(&row).pop().map(|row| row.status)
+    };
+    assert!(matches!(read("stored"), Some(RowStatus::Stored(facts)) if facts.seq == 4));
+    assert!(matches!(read("duplicate"), Some(RowStatus::Stored(_))));
+    assert!(matches!(read("skipped"), Some(RowStatus::Skipped)));
+    assert!(matches!(read("forbidden"), Some(RowStatus::Forbidden(_))));
+    assert!(matches!(read("no_conversation"), Some(RowStatus::NoConversation(failure)) if failure.retryable));
+    assert!(matches!(read("id_conflict"), Some(RowStatus::Refused(failure)) if failure.code == "id_conflict"));
+    assert!(matches!(read("rejected:23514"), Some(RowStatus::Refused(failure)) if failure.pg_code.as_deref() == Some("23514")));
+    assert_eq!(read_rows(&json!([{"id": id, "status": "stored", "seq": null}])), []);
+    assert_eq!(read_rows(&json!({"not": "a list"})), []);
+}
+
+#[test]
+fn a_sync_answer_with_an_unreadable_row_is_not_believed() {
+    let answer = |rows: Value| {
+        json!([{"conversation_id": "b1", "status": "ok", "incarnation": "i", "last_seq": 1, "through_seq": 1, "first_seq": 1, "rows": rows, "members": []}])
+    };
+    assert_eq!(read_sync(&answer(json!([]))).len(), 1);
+    assert_eq!(read_sync(&answer(json!([{"id": "broken"}]))), []);
+}
+
+#[test]
+fn a_refused_conversation_needs_no_other_fact() {
+    let refused = read_sync(&json!([{"conversation_id": "b1", "status": "forbidden", "incarnation": null, "last_seq": null, "through_seq": null, "first_seq": null, "rows": null, "members": null}]));
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].status, SyncStatus::Forbidden);
+}
+
+#[test]
+fn a_request_shows_neither_token_nor_text_in_debug_output() {
+    let target = Target { url: "https://x", api_key: "key", token: "secret-token", user_id: "u", timeout_ms: 1 };
+    let request = sync(target, [("b1", None)].into_iter());
+    assert!(request.headers.iter().any(|(_, value)| value == "Bearer secret-token"));
+    assert!(!format!("{request:?}").contains("secret"));
+}

@@ -1,0 +1,80 @@
+//! The backend of native tests: the same answers as IndexedDB, without a browser.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{Key, Operation, Reply, StoreError, StoreResult, Table, Transaction, key_of};
+
+const GENERATION: &str = "generation";
+
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    records: BTreeMap<(Table, Key), Value>,
+    last_key: u64,
+}
+
+impl MemoryStore {
+    pub fn run(&mut self, transaction: &Transaction) -> StoreResult {
+        if transaction.generation.is_some_and(|expected| expected != self.generation()) {
+            return Err(StoreError::Robbed);
+        }
+        let before = self.clone();
+        let replies: StoreResult = transaction.operations.iter().map(|operation| self.apply(operation)).collect();
+        if replies.is_err() {
+            let last_key = self.last_key;
+            *self = before;
+            // A browser's key generator does not run backwards either.
+            self.last_key = last_key;
+        }
+        replies
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.records
+            .get(&(Table::Meta, Key::Text(GENERATION.into())))
+            .and_then(|record| record.get("value")?.as_u64())
+            .unwrap_or(0)
+    }
+
+    pub fn table(&self, table: Table) -> impl Iterator<Item = &Value> {
+        self.records.iter().filter(move |((of, _), _)| *of == table).map(|(_, value)| value)
+    }
+
+    fn apply(&mut self, operation: &Operation) -> Result<Reply, StoreError> {
+        Ok(match operation {
+            Operation::Add { value } => {
+                self.last_key += 1;
+                let mut value = value.clone();
+                value["key"] = self.last_key.into();
+                self.records.insert((Table::Outbox, Key::Number(self.last_key)), value);
+                Reply::Key(self.last_key)
+            }
+            Operation::Put { table, value } => {
+                let key = key_of(*table, value).ok_or_else(|| StoreError::Failed("a record without a key".into()))?;
+                self.records.insert((*table, key), value.clone());
+                Reply::Done
+            }
+            Operation::Delete { table, key } => {
+                self.records.remove(&(*table, key.clone()));
+                Reply::Done
+            }
+            Operation::DeleteRange { table, from, to } => {
+                self.records.retain(|(of, key), _| of != table || key < from || key > to);
+                Reply::Done
+            }
+            Operation::Get { table, key } => Reply::Value(self.records.get(&(*table, key.clone())).cloned()),
+            Operation::List { table, from, to } => {
+                let in_range = |key: &Key| from <= key && key <= to;
+                let found = self.records.iter().filter(|((of, key), _)| of == table && in_range(key));
+                Reply::List(found.map(|(_, value)| value.clone()).collect())
+            }
+            Operation::RaiseGeneration => {
+                let generation = self.generation() + 1;
+                let record = json!({"name": GENERATION, "value": generation, "v": super::RECORD_VERSION});
+                self.records.insert((Table::Meta, Key::Text(GENERATION.into())), record);
+                Reply::Key(generation)
+            }
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! The database as data: transactions that the engine asks for and answers that it gets.
+//!
+//! Every backend runs the same [`Transaction`]s: IndexedDB in the browser, [`MemoryStore`]
+//! natively. A record carries its key and its version inside it; a record whose version is unknown
+//! is skipped by its reader and survives.
+
+mod memory;
+
+use serde_json::Value;
+
+pub use memory::MemoryStore;
+
+/// Version written into every record.
+pub const RECORD_VERSION: u64 = 1;
+
+/// A table and, in brackets, the fields of a record that make its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// `[key]`, counted up by the database: the order of sending.
+    Outbox,
+    /// `[conversation_id, seq]`: the cache of what the server stored.
+    Messages,
+    /// `[id]`: cursor, covered interval and watermarks of a conversation.
+    Conversations,
+    /// `[name]`: the generation.
+    Meta,
+}
+
+impl Table {
+    pub const ALL: [Table; 4] = [Table::Outbox, Table::Messages, Table::Conversations, Table::Meta];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Outbox => "outbox",
+            Table::Messages => "messages",
+            Table::Conversations => "conversations",
+            Table::Meta => "meta",
+        }
+    }
+}
+
+/// A record's key, in the order in which IndexedDB sorts keys of one table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    Number(u64),
+    Text(String),
+    Place(String, u64),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operation {
+    /// Adds a record to [`Table::Outbox`] and answers [`Reply::Key`].
+    Add { value: Value },
+    /// Writes a record under the key inside it.
+    Put { table: Table, value: Value },
+    Delete { table: Table, key: Key },
+    /// Deletes every record with `from <= key <= to`.
+    DeleteRange { table: Table, from: Key, to: Key },
+    /// Answers [`Reply::Value`].
+    Get { table: Table, key: Key },
+    /// Answers [`Reply::List`]: records with `from <= key <= to`, by ascending key.
+    List { table: Table, from: Key, to: Key },
+    /// Counts the generation up by one and answers the new one as [`Reply::Key`].
+    RaiseGeneration,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    Done,
+    Key(u64),
+    Value(Option<Value>),
+    List(Vec<Value>),
+}
+
+/// Whether a commit must have reached the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    Strict,
+    Relaxed,
+}
+
+/// All of it is done, or nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transaction {
+    pub durability: Durability,
+    /// The transaction fails with [`StoreError::Robbed`] unless the database's generation is this.
+    pub generation: Option<u64>,
+    pub operations: Vec<Operation>,
+}
+
+impl Transaction {
+    pub fn strict(operations: Vec<Operation>) -> Self {
+        Self { durability: Durability::Strict, generation: None, operations }
+    }
+
+    pub fn relaxed(operations: Vec<Operation>) -> Self {
+        Self { durability: Durability::Relaxed, generation: None, operations }
+    }
+
+    pub fn of_generation(mut self, generation: u64) -> Self {
+        self.generation = Some(generation);
+        self
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        self.operations.iter().all(|op| matches!(op, Operation::Get { .. } | Operation::List { .. }))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreError {
+    /// There is no IndexedDB here, or it cannot be opened.
+    Unavailable(String),
+    /// The origin's quota is used up.
+    Full,
+    /// Another tab leads by now.
+    Robbed,
+    /// Another tab opened a newer layout, or the user deleted the database.
+    Outdated,
+    /// Aborted for another reason; nothing was written.
+    Failed(String),
+}
+
+pub type StoreResult = Result<Vec<Reply>, StoreError>;
+
+/// The key inside a record.
+pub fn key_of(table: Table, value: &Value) -> Option<Key> {
+    let text = |field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
+    let number = |field: &str| value.get(field).and_then(Value::as_u64);
+    match table {
+        Table::Outbox => number("key").map(Key::Number),
+        Table::Messages => Some(Key::Place(text("conversation_id")?, number("seq")?)),
+        Table::Conversations => text("id").map(Key::Text),
+        Table::Meta => text("name").map(Key::Text),
+    }
+}
+
+/// Whether this version of the package knows the record's layout.
+pub fn is_known(record: &Value) -> bool {
+    record.get("v").and_then(Value::as_u64) == Some(RECORD_VERSION)
+}
+
+#[cfg(test)]
+mod tests;
