@@ -1,0 +1,58 @@
+// The local stack with the two demo pages on it, until Ctrl-C.
+//   --smoke     a headless browser talks through both pages, prints what it saw, and everything stops
+//   --port N    where the pages are served (4173)
+import { build } from './build.mjs'
+import { Problem, main } from './lib/process.mjs'
+import { chromium, ensureTools } from './setup.mjs'
+
+const DEFAULT_PORT = 4173
+
+function parse(args) {
+  const options = { smoke: false, port: undefined }
+  const rest = [...args]
+  while (rest.length > 0) {
+    const option = rest.shift()
+    if (option === '--smoke') options.smoke = true
+    else if (option === '--port') {
+      options.port = Number(rest.shift())
+      if (!Number.isInteger(options.port) || options.port < 0 || options.port > 65535) throw new Problem('demo: --port wants a number')
+    } else throw new Problem(`demo: unknown option ${option}`)
+  }
+  return options
+}
+
+function interruption() {
+  return new Promise((resolve) => {
+    process.once('SIGINT', resolve)
+    process.once('SIGTERM', resolve)
+  })
+}
+
+await main(async () => {
+  const { smoke, port = smoke ? 0 : DEFAULT_PORT } = parse(process.argv.slice(2))
+  await ensureTools({ browser: smoke })
+  await build()
+
+  const interrupted = interruption()
+  const { startStack } = await import('../dev/stack/index.mjs')
+  const { startDemo } = await import('../dev/demo/server.mjs')
+  const stack = await startStack()
+  try {
+    const demo = await startDemo({ stack, port })
+    try {
+      if (smoke) {
+        const { runSmoke } = await import('../dev/demo/smoke.mjs')
+        const smoking = runSmoke({ stack, url: demo.url, chromium: chromium() })
+        const passed = await Promise.race([smoking, interrupted.then(() => false)])
+        if (!passed) throw new Problem('demo: the smoke test failed')
+      } else {
+        console.log(`\ndemo: ${demo.url}   (stack: ${stack.url}; Ctrl-C stops both)`)
+        await interrupted
+      }
+    } finally {
+      await demo.stop()
+    }
+  } finally {
+    await stack.stop()
+  }
+})

@@ -1,0 +1,64 @@
+// The Rust crate into js/wasm: cargo, wasm-bindgen, wasm-opt.
+import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { hasRustSource, toolEnv } from '../setup.mjs'
+import { exitCode, root, run } from './process.mjs'
+import { filesBelow, unlessFresh } from './stamp.mjs'
+
+const TARGET = 'wasm32-unknown-unknown'
+const OUT = 'js/wasm'
+
+// The ready-made standard library carries formatting and panic text that no user of a browser ever reads.
+// Compiling it along needs two unstable options of the pinned compiler.
+const SMALL_STD = {
+  args: ['-Zbuild-std=std,panic_abort', '-Zbuild-std-features=optimize_for_size'],
+  env: { RUSTC_BOOTSTRAP: '1', RUSTFLAGS: '-Zlocation-detail=none -Zfmt-debug=none' },
+}
+
+/** Resolves with whether anything had to be built. */
+export function buildWasm({ dev }) {
+  const smallStd = !dev && hasRustSource()
+  const files = [
+    'Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml', 'scripts/lib/wasm.mjs',
+    ...filesBelow('.cargo'),
+    ...filesBelow('src', (path) => /(^|\/)tests?(\.rs|$)/.test(path)),
+  ]
+  return unlessFresh(OUT, { files, variant: `${dev ? 'dev' : 'release'} ${smallStd}` }, async () => {
+    const module = dev ? await compileDev() : await compileRelease(smallStd)
+    await bind(module)
+    if (!dev) await optimize()
+  })
+}
+
+async function compileDev() {
+  await run('cargo', ['build', '--lib', '--target', TARGET], { env: toolEnv() })
+  return `target/${TARGET}/debug/surechat.wasm`
+}
+
+async function compileRelease(smallStd) {
+  const args = ['build', '--lib', '--release', '--target', TARGET]
+  const module = `target/${TARGET}/release/surechat.wasm`
+  if (smallStd) {
+    if ((await exitCode('cargo', [...args, ...SMALL_STD.args], { env: toolEnv(SMALL_STD.env) })) === 0) return module
+    console.warn('build: no build with a standard library of our own; trying the ready-made one')
+  }
+  await run('cargo', args, { env: toolEnv() })
+  if (!smallStd) console.warn('build: the standard library\'s source (rust-src) is missing, so this wasm is larger than a released one')
+  return module
+}
+
+async function bind(module) {
+  rmSync(join(root, OUT), { recursive: true, force: true })
+  mkdirSync(join(root, OUT), { recursive: true })
+  // The loader alone says where the wasm is: a second `new URL` in the glue would put a second copy into every app.
+  const args = ['--target', 'web', '--omit-default-module-path', '--out-dir', OUT, '--out-name', 'surechat']
+  await run('wasm-bindgen', [...args, '--remove-name-section', '--remove-producers-section', module], { env: toolEnv() })
+}
+
+// Debian's wasm-opt miscompiles this module in silence; npm's does not.
+async function optimize() {
+  const wasm = join(OUT, 'surechat_bg.wasm')
+  const optimized = `${wasm}.optimized`
+  await run('node_modules/.bin/wasm-opt', ['-Oz', wasm, '-o', optimized, '--strip-target-features'])
+  renameSync(join(root, optimized), join(root, wasm))
+}

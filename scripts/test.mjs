@@ -1,0 +1,146 @@
+// Every check there is, in order. A failure does not stop the others, but the whole then ends with 1.
+//   --only rust,unit   just these        --fast   without the slow ones
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { Problem, main, root } from './lib/process.mjs'
+import { filesBelow } from './lib/stamp.mjs'
+import { chromedriver, chromium, ensureTools, toolEnv } from './setup.mjs'
+
+const TARGET = 'wasm32-unknown-unknown'
+const LIMIT_MINUTES = 25
+
+const cargo = (...args) => () => ['cargo', ...args]
+const script = (path, ...args) => () => ['node', path, ...args]
+
+function nodeTests(folder) {
+  return () => {
+    const files = filesBelow(folder, (path) => path.includes('node_modules')).filter((path) => path.endsWith('.test.mjs'))
+    if (files.length === 0) throw new Problem(`there are no tests in ${folder}`)
+    return ['node', '--test', '--test-concurrency=1', ...files]
+  }
+}
+
+function typeChecks() {
+  return ['tsc', '-p', 'tsconfig.json']
+}
+
+// A step's `command` is made when its turn comes, after the setup before it.
+const STEPS = [
+  { name: 'fmt', command: cargo('fmt', '--all', '--check') },
+  { name: 'clippy', command: cargo('clippy', '--all-targets', '--', '-D', 'warnings') },
+  { name: 'clippy-wasm', command: cargo('clippy', '--all-targets', '--target', TARGET, '--', '-D', 'warnings') },
+  { name: 'rust', command: cargo('test') },
+  { name: 'wasm', command: cargo('test', '--target', TARGET), slow: true },
+  {
+    name: 'wasm-pack',
+    command: () => ['wasm-pack', 'test', '--headless', '--chrome', '--mode', 'no-install', '--chromedriver', chromedriver()],
+    slow: true,
+  },
+  { name: 'build', command: script('scripts/build.mjs') },
+  { name: 'size', command: script('scripts/size.mjs') },
+  { name: 'types', command: typeChecks },
+  { name: 'unit', command: () => ['vitest', 'run'] },
+  { name: 'sql', command: nodeTests('tests/sql') },
+  { name: 'stack', command: nodeTests('tests/stack') },
+  { name: 'e2e', command: nodeTests('tests/e2e'), slow: true },
+  { name: 'demo', command: script('scripts/demo.mjs', '--smoke'), slow: true },
+  { name: 'packaging', command: nodeTests('tests/packaging'), slow: true },
+]
+
+function testEnv() {
+  const env = toolEnv({
+    CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: 'wasm-bindgen-test-runner',
+    WASM_BINDGEN_TEST_TIMEOUT: '120',
+    CHROMEDRIVER: chromedriver(),
+    SURECHAT_CHROMIUM: chromium(),
+  })
+  return { ...env, PATH: `${join(root, 'node_modules/.bin')}:${env.PATH}` }
+}
+
+function runStep(program, args, env) {
+  return new Promise((resolve) => {
+    // A group of its own, so that the time limit also ends what a step started.
+    const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true })
+    const end = () => {
+      try {
+        process.kill(-child.pid, 'SIGKILL')
+      } catch {
+        // The whole group has ended by itself.
+      }
+    }
+    const limit = setTimeout(() => {
+      console.error(`test: stopped after ${LIMIT_MINUTES} minutes`)
+      end()
+    }, LIMIT_MINUTES * 60_000)
+    const interrupted = () => {
+      end()
+      process.exit(130)
+    }
+    process.once('SIGINT', interrupted)
+    const finish = (code) => {
+      clearTimeout(limit)
+      process.off('SIGINT', interrupted)
+      end()
+      resolve(code === 0)
+    }
+    child.on('error', (error) => {
+      console.error(error.message)
+      finish(1)
+    })
+    child.on('exit', finish)
+  })
+}
+
+async function attempt({ name, command }) {
+  try {
+    const [program, ...args] = command()
+    console.log(`\n=== ${name}: ${[program, ...args].join(' ')}`)
+    return await runStep(program, args, testEnv())
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
+    console.log(`\n=== ${name}`)
+    console.error(error.message)
+    return false
+  }
+}
+
+function chosen(args) {
+  const options = [...args]
+  let steps = STEPS
+  while (options.length > 0) {
+    const option = options.shift()
+    if (option === '--fast') steps = steps.filter((step) => !step.slow)
+    else if (option === '--only') {
+      const names = (options.shift() ?? '').split(',')
+      const unknown = names.filter((name) => !STEPS.some((step) => step.name === name))
+      if (unknown.length > 0) throw new Problem(`test: no step ${unknown.join(', ')}; there are ${STEPS.map((step) => step.name).join(', ')}`)
+      steps = steps.filter((step) => names.includes(step.name))
+    } else throw new Problem(`test: unknown option ${option}`)
+  }
+  return steps
+}
+
+await main(async () => {
+  const steps = chosen(process.argv.slice(2))
+  const results = []
+  const timed = async (name, work) => {
+    const start = performance.now()
+    const ok = await work()
+    results.push({ name, ok, seconds: (performance.now() - start) / 1000 })
+  }
+
+  await timed('setup', async () => {
+    await ensureTools({ browser: true, wasmPack: steps.some((step) => step.name === 'wasm-pack') })
+    return true
+  })
+  for (const step of steps) await timed(step.name, () => attempt(step))
+
+  console.log('')
+  for (const { name, ok, seconds } of results) {
+    console.log(`${ok ? 'ok    ' : 'FAILED'}  ${name.padEnd(12)} ${seconds.toFixed(1).padStart(7)} s`)
+  }
+  const failed = results.filter((result) => !result.ok)
+  const total = results.reduce((sum, { seconds }) => sum + seconds, 0)
+  console.log(`test: ${results.length - failed.length} of ${results.length} passed in ${(total / 60).toFixed(1)} minutes`)
+  if (failed.length > 0) throw new Problem(`test: failed: ${failed.map((result) => result.name).join(', ')}`)
+})
