@@ -25,10 +25,7 @@ export const esbuildOptions = {
 
 /** Resolves with whether anything had to be built. */
 export function buildPackage({ dev }) {
-  const files = [
-    'Cargo.toml', 'LICENSE', 'scripts/lib/bundle.mjs', 'tsconfig.json',
-    ...filesBelow('js'), ...filesBelow('pkg-template'),
-  ]
+  const files = ['Cargo.toml', 'scripts/lib/bundle.mjs', ...filesBelow('js'), ...filesBelow('pkg-template'), ...filesBelow('tsconfig.json')]
   return unlessFresh(OUT, { files, variant: dev ? 'dev' : 'release' }, async () => {
     rmSync(join(root, OUT), { recursive: true, force: true })
     mkdirSync(join(root, OUT, 'wasm'), { recursive: true })
@@ -38,7 +35,6 @@ export function buildPackage({ dev }) {
     copyFileSync(join(root, 'js/wasm/surechat_bg.wasm'), join(root, OUT, 'wasm/surechat_bg.wasm'))
     await run('node_modules/.bin/tsc', ['-p', 'js/tsconfig.build.json', '--outDir', join(OUT, 'types')])
     cpSync(join(root, 'pkg-template'), join(root, OUT), { recursive: true })
-    copyFileSync(join(root, 'LICENSE'), join(root, OUT, 'LICENSE'))
     writeManifest()
   })
 }

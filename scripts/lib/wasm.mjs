@@ -19,8 +19,8 @@ const SMALL_STD = {
 export function buildWasm({ dev }) {
   const smallStd = !dev && hasRustSource()
   const files = [
-    'Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml', 'scripts/lib/wasm.mjs',
-    ...filesBelow('.cargo'),
+    'Cargo.toml', 'rust-toolchain.toml', 'scripts/lib/wasm.mjs',
+    ...filesBelow('Cargo.lock'), ...filesBelow('.cargo'),
     ...filesBelow('src', (path) => /(^|\/)tests?(\.rs|$)/.test(path)),
   ]
   return unlessFresh(OUT, { files, variant: `${dev ? 'dev' : 'release'} ${smallStd}` }, async () => {

@@ -1,0 +1,94 @@
+// Empty projects that install the packed package as a user would, and a browser to load what they build.
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { extname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { chromium as playwright } from 'playwright-core'
+import { chromium } from '../../scripts/setup.mjs'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+export const pkg = fileURLToPath(new URL('../../pkg', import.meta.url))
+
+// What `npm test` itself was started with would point the npm of a temporary project at this repository.
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_')))
+
+export const execute = (program, args, cwd) => execFileSync(program, args, { cwd, env, encoding: 'utf8', timeout: 300_000 })
+
+export const temporaryFolder = () => mkdtempSync(join(tmpdir(), 'surechat-packaging-'))
+export const remove = (folder) => rmSync(folder, { recursive: true, force: true })
+
+/** Packs pkg/ into `folder` and answers the tarball's path and the paths inside it. */
+export function pack(folder) {
+  const [{ filename, files }] = JSON.parse(execute('npm', ['pack', '--json', '--pack-destination', folder], pkg))
+  return { tarball: join(folder, filename), files: files.map((file) => file.path) }
+}
+
+/** A project made of a template folder, with the packed package and these others installed from the registry. */
+export function project(template, packages = {}) {
+  const folder = temporaryFolder()
+  const { tarball } = pack(folder)
+  if (template) cpSync(join(here, template), folder, { recursive: true })
+  const manifest = { name: 'empty', private: true, type: 'module', dependencies: { surechat: `file:${tarball}`, ...packages } }
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+  execute('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund'], folder)
+  return folder
+}
+
+export function filesUnder(folder) {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+}
+
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm' }
+
+/** Serves the folder on loopback; `wasm` may change how the .wasm is answered. */
+export async function serve(folder, { wasmType = TYPES['.wasm'] } = {}) {
+  const server = createServer((request, response) => {
+    const path = normalize(new URL(request.url, 'http://localhost').pathname)
+    try {
+      const body = readFileSync(join(folder, path.endsWith('/') ? `${path}index.html` : path))
+      response.setHeader('Content-Type', path.endsWith('.wasm') ? wasmType : (TYPES[extname(path)] ?? 'text/html'))
+      response.end(body)
+    } catch {
+      response.writeHead(404).end()
+    }
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    stop: () => new Promise((resolve) => {
+      server.close(resolve)
+      server.closeAllConnections()
+    }),
+  }
+}
+
+/** Opens the page, waits for its report in `window.report`, and answers it with what went wrong and which wasm was loaded. */
+export async function load(url) {
+  const browser = await playwright.launch({
+    executablePath: chromium(),
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  })
+  try {
+    const page = await browser.newPage()
+    const exceptions = []
+    const wasm = []
+    page.on('pageerror', (error) => exceptions.push(String(error)))
+    page.on('response', (response) => {
+      if (response.url().includes('.wasm')) wasm.push(response.status())
+    })
+    await page.goto(url)
+    try {
+      await page.waitForFunction(() => 'report' in window, null, { timeout: 30_000 })
+    } catch (error) {
+      throw new Error(`the page has not reported; exceptions: ${exceptions.join('; ') || 'none'}`, { cause: error })
+    }
+    const report = await page.evaluate(() => window.report)
+    return { report, exceptions, wasm }
+  } finally {
+    await browser.close()
+  }
+}
