@@ -17,21 +17,24 @@ impl Backoff {
         self.healthy_since.get_or_insert(now);
     }
 
-    /// True when good health had lasted, so that this failure counts as the first one.
-    pub(super) fn failed(&mut self, now: u64, timing: &Timing) -> bool {
-        let recovered = self
+    /// Health has ended. If it had lasted, what failed before it is forgotten, and this is true.
+    pub(super) fn interrupted(&mut self, now: u64, timing: &Timing) -> bool {
+        let lasted = self
             .healthy_since
             .take()
             .is_some_and(|since| now.saturating_sub(since) >= timing.healthy_after);
-        if recovered {
+        if lasted {
             self.failures = 0;
         }
+        lasted
+    }
+
+    pub(super) fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
-        recovered
     }
 
     pub(super) fn delay(&self, rng: &mut fastrand::Rng, timing: &Timing) -> u64 {
-        let step = (self.failures.max(1) - 1) as usize;
+        let step = self.failures.saturating_sub(1) as usize;
         let ceiling = timing.backoff.get(step).or(timing.backoff.last());
         rng.u64(0..=ceiling.copied().unwrap_or_default())
     }

@@ -86,15 +86,15 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 pub fn encode(
-    join_ref: Option<&str>,
-    reference: &str,
+    join_ref: Option<u64>,
+    reference: u64,
     topic: &str,
     event: &str,
     payload: Value,
 ) -> String {
     Value::Array(vec![
-        join_ref.map_or(Value::Null, Value::from),
-        Value::from(reference),
+        join_ref.map_or(Value::Null, |join_ref| join_ref.to_string().into()),
+        Value::from(reference.to_string()),
         Value::from(topic),
         Value::from(event),
         payload,

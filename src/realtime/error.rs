@@ -64,7 +64,7 @@ impl JoinError {
             JoinError::TokenExpired
         } else if message.starts_with("Too many ") || message.contains("rate limit") {
             JoinError::RateLimited
-        } else if message.contains("permissions to read") {
+        } else if message.contains("permission") {
             JoinError::Unauthorized
         } else if message.starts_with(':') || message.starts_with("Fields ") {
             // The server's own names for what is wrong with a token, like ":signature_error".

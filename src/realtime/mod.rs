@@ -35,11 +35,16 @@
 //! **Sleep.** A timer that comes far too late means that the page was asleep: the socket then gets
 //! one short respite and a probe, because the answer it was waiting for may be queued just behind.
 
+mod backoff;
+mod channel;
 pub mod codec;
 mod error;
+mod machine;
+mod token;
 mod types;
 
 pub use error::{JoinError, Retry};
+pub use machine::Realtime;
 pub use types::{
     ChannelConfig, Config, Event, Input, Output, PostgresBinding, Reason, SocketState, Timing,
     Token,

@@ -40,7 +40,8 @@ pub struct Timing {
     pub sleep_slack: u64,
     /// A token is replaced this long before it expires, or at half its life if that is later.
     pub token_margin: u64,
-    /// How long an answer to `NeedToken` may take before it is asked for again.
+    /// How long an answer to `NeedToken` may take before it is asked for again; and how long to
+    /// wait, plus up to half of it, after an answer that was of no use.
     pub token_limit: u64,
     /// Backoffs start over after this long in good health.
     pub healthy_after: u64,
@@ -230,7 +231,7 @@ pub enum Event {
         leaves: Value,
     },
     /// The server called the token in use expired or invalid, whatever its `expires_at` says. Said
-    /// once per token, before the [`Output::NeedToken`] that must bring another one.
+    /// once per token; [`Output::NeedToken`] then wants a different one.
     TokenRejected,
 }
 

@@ -1,0 +1,129 @@
+//! One desired channel: how far it is, and what its join asks for.
+
+use serde_json::{Map, Value, json};
+
+use super::backoff::Backoff;
+use super::error::JoinError;
+use super::types::{ChannelConfig, PostgresBinding};
+
+pub(super) struct Channel {
+    pub(super) config: ChannelConfig,
+    pub(super) phase: Phase,
+    pub(super) signals: Signals,
+    pub(super) backoff: Backoff,
+    /// Refusals in a row that were blamed on the token.
+    pub(super) refusals: u32,
+    pub(super) refusal: Option<(JoinError, String)>,
+    /// The serial of the token that the server knows for this channel.
+    pub(super) token: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Joins as soon as there is an open socket and a usable token.
+    Due,
+    Later {
+        at: u64,
+    },
+    Joining {
+        join_ref: u64,
+        limit: u64,
+    },
+    /// Joined, but the server does not yet listen to everything.
+    Settling {
+        join_ref: u64,
+        limit: u64,
+    },
+    Ready {
+        join_ref: u64,
+    },
+    Refused {
+        until_token: bool,
+    },
+}
+
+/// What the server has reported since the join, beside its reply.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    pub(super) replication: bool,
+    pub(super) postgres: bool,
+    /// What it says about a subscription that it could not make.
+    pub(super) trouble: String,
+}
+
+impl Channel {
+    pub(super) fn new(config: ChannelConfig) -> Self {
+        Channel {
+            config,
+            phase: Phase::Due,
+            signals: Signals::default(),
+            backoff: Backoff::default(),
+            refusals: 0,
+            refusal: None,
+            token: 0,
+        }
+    }
+
+    /// Of the join in force.
+    pub(super) fn join_ref(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Joining { join_ref, .. }
+            | Phase::Settling { join_ref, .. }
+            | Phase::Ready { join_ref } => Some(join_ref),
+            Phase::Due | Phase::Later { .. } | Phase::Refused { .. } => None,
+        }
+    }
+
+    pub(super) fn joined(&self) -> Option<u64> {
+        self.join_ref()
+            .filter(|_| !matches!(self.phase, Phase::Joining { .. }))
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready { .. })
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.phase, Phase::Refused { .. })
+    }
+
+    pub(super) fn has_all_signals(&self) -> bool {
+        (self.signals.replication || !self.config.replication_ready)
+            && (self.signals.postgres || self.config.postgres_changes.is_empty())
+    }
+
+    pub(super) fn blames_token(&self) -> bool {
+        matches!(&self.refusal, Some((error, _)) if error.blames_token())
+    }
+
+    pub(super) fn join_payload(&self, jwt: &str) -> Value {
+        let config = &self.config;
+        let mut broadcast = json!({"ack": config.broadcast_ack, "self": config.broadcast_self});
+        if config.replication_ready {
+            broadcast["replication_ready"] = Value::Bool(true);
+        }
+        json!({
+            "config": {
+                "private": config.private,
+                "broadcast": broadcast,
+                "presence": {
+                    "enabled": config.presence_key.is_some(),
+                    "key": config.presence_key.as_deref().unwrap_or_default(),
+                },
+                "postgres_changes": config.postgres_changes.iter().map(binding).collect::<Vec<_>>(),
+            },
+            "access_token": jwt,
+        })
+    }
+}
+
+fn binding(binding: &PostgresBinding) -> Value {
+    let mut fields = Map::new();
+    fields.insert("event".into(), binding.event.as_str().into());
+    fields.insert("schema".into(), binding.schema.as_str().into());
+    fields.insert("table".into(), binding.table.as_str().into());
+    if let Some(filter) = &binding.filter {
+        fields.insert("filter".into(), filter.as_str().into());
+    }
+    Value::Object(fields)
+}
