@@ -272,10 +272,10 @@ begin
 
   return query
   with asked as (
-    select e.key as id, greatest((e.value ->> 'seq')::bigint, 0) as seq, lower(e.value ->> 'incarnation') as incarnation
+    select e.key as id, (e.value ->> 'seq')::bigint as seq, lower(e.value ->> 'incarnation') as incarnation
     from jsonb_each(cursors) e
   ), mine as (
-    select c.id, c.incarnation, c.last_seq, a.seq,
+    select c.id, c.incarnation, c.last_seq, greatest(a.seq, 0) as seq,
       a.seq is null or c.last_seq < a.seq or coalesce(a.incarnation <> c.incarnation::text, false) as fresh
     from asked a
     join public.chat_conversations c on c.id = a.id

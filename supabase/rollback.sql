@@ -1,0 +1,44 @@
+-- Takes away what supabase/migrations/20261101000000_surechat.sql made. EVERY CONVERSATION, MESSAGE AND RECEIPT GOES
+-- WITH IT, and there is no way back but a backup. Run it by hand, as the role that applied the migration:
+--
+--   psql "$DATABASE_URL" --set ON_ERROR_STOP=1 --file supabase/rollback.sql
+--
+-- It is one transaction, and it removes nothing of yours: if an object of the app still uses one of these (a trigger with
+-- chat_follow, a view, a foreign key), it stops with an error that names the object, and everything stays as it was.
+-- Drop that first; for supabase/templates/bookings.sql:
+--
+--   drop trigger if exists chat_booking on public.bookings;
+--   drop trigger if exists chat_booking_status on public.bookings;
+--   drop function if exists public.booking_status_message();
+--
+-- What it does not undo:
+--   - live events already written to realtime.messages stay there until Supabase removes them (three days);
+--   - messages that browsers have cached, or still hold unsent, stay in those browsers;
+--   - the migration is still listed as applied: supabase migration repair --status reverted 20261101000000
+
+begin;
+
+do $$ begin
+  if to_regclass('realtime.messages') is not null then
+    drop policy if exists "chat users read their inbox" on realtime.messages;
+  end if;
+end $$;
+
+drop function if exists public.chat_follow();
+drop function if exists public.chat_post_system(text, text, jsonb, text, uuid);
+drop function if exists public.chat_ensure(text, jsonb);
+drop function if exists public.chat_ack(uuid, jsonb);
+drop function if exists public.chat_sync(uuid, jsonb, int);
+drop function if exists public.chat_send(uuid, jsonb);
+drop function if exists public.chat_store(uuid, text, text, jsonb);
+drop function if exists public.chat_append(uuid, text, text, jsonb);
+drop function if exists public.chat_require_user(uuid);
+drop function if exists public.chat_unwrap(jsonb);
+
+drop table if exists public.chat_messages, public.chat_members, public.chat_conversations;
+drop function if exists public.chat_broadcast_message();
+drop function if exists public.chat_broadcast_receipt();
+drop function if exists public.chat_my_conversations();
+drop type if exists public.chat_sent;
+
+commit;
