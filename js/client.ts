@@ -1,0 +1,478 @@
+import { ConversationStore, LINGER_MS } from './conversation.js'
+import type { Core, CoreConfig, CoreFactory, CoreHost, CoreUpdate, DeliveryUpdate } from './core.js'
+import { Deliveries } from './deliveries.js'
+import { ChatError, fromCore } from './errors.js'
+import { Events } from './events.js'
+import { deferred, type Deferred, quiet, Store } from './store.js'
+import type {
+  ChatClient, ChatClientOptions, ChatEvents, ChatListener, ChatMessage, ClientSnapshot, ConnectionState,
+  Conversation, Draft, SendHandle,
+} from './types.js'
+
+const INITIAL: ClientSnapshot = Object.freeze({ connection: 'connecting', pending: 0, durable: null, error: null })
+
+interface Call {
+  run(core: Core, op: number): void
+  done(result: unknown): void
+  failed(error: ChatError): void
+}
+
+/**
+ * One core at a time, made at the first use. Until it is there, calls wait in `#waiting`; while it shuts down they
+ * wait for that. Every call has a number, under which the core answers. A batch of updates is applied whole, then
+ * the stores tell their listeners, then the events go out, so nobody ever sees half a batch.
+ */
+export class Client implements ChatClient {
+  readonly #config: CoreConfig
+  readonly #accessToken: ChatClientOptions['accessToken']
+  readonly #createCore: CoreFactory
+  readonly #store = new Store<ClientSnapshot>(INITIAL)
+  readonly #events = new Events()
+  readonly #deliveries = new Deliveries()
+  readonly #conversations = new Map<string, ConversationStore>()
+  readonly #calls = new Map<number, Call>()
+  readonly #unsent = new Map<string, { message: ChatMessage; sent: Deferred<ChatMessage> }>()
+  #waiting: Call[] = []
+  #pending: Record<string, number> = {}
+  #op = 0
+  #core: Core | null = null
+  #host: CoreHost | null = null
+  #started: Promise<void> | null = null
+  #closing: Promise<number> | null = null
+  #crash: ChatError | null = null
+  #refs = 0
+  #pinned = false
+  #leaving = false
+  #leaveTimer: ReturnType<typeof setTimeout> | undefined
+  #loadFailures = 0
+  #stopReloading = () => {}
+
+  constructor(options: ChatClientOptions, createCore: CoreFactory) {
+    this.#config = toConfig(options)
+    this.#accessToken = options.accessToken
+    this.#createCore = createCore
+  }
+
+  readonly getSnapshot = this.#store.get
+  readonly getServerSnapshot = () => INITIAL
+  readonly subscribe = this.#store.subscribe
+
+  connect(): Promise<void> {
+    this.#pinned = true
+    return this.#start()
+  }
+
+  retain(): () => void {
+    this.#refs++
+    this.#leaving = false
+    clearTimeout(this.#leaveTimer)
+    this.#start()
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      if (--this.#refs > 0) return
+      this.#leaveTimer = setTimeout(() => {
+        this.#leaving = true
+        this.#leave()
+      }, LINGER_MS)
+    }
+  }
+
+  getConnectionStatus(): ConnectionState {
+    return this.#store.get().connection
+  }
+
+  getPendingMessagesCount(conversationId?: string): number {
+    if (conversationId === undefined) return this.#store.get().pending
+    return this.#pending[String(conversationId)] ?? 0
+  }
+
+  addEventListener<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>): () => void {
+    return this.#events.on(type, listener)
+  }
+
+  removeEventListener<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>): void {
+    this.#events.off(type, listener)
+  }
+
+  on<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>): () => void {
+    return this.#events.on(type, listener)
+  }
+
+  conversation(conversationId: string): Conversation {
+    return this.#conversation(conversationId)
+  }
+
+  send(conversationId: string, { content, message_type = 'text', metadata = {} }: Draft): SendHandle {
+    const id = String(conversationId)
+    const persisted = deferred<ChatMessage>()
+    const sent = deferred<ChatMessage>()
+    const failed = (error: ChatError) => {
+      persisted.reject(error)
+      sent.reject(error)
+    }
+    const refusal = refuse(id, content)
+    if (refusal) failed(refusal)
+    else this.#call({
+      run: (core, op) => core.send(op, id, content, String(message_type), metadata),
+      done: (result) => {
+        const { message } = result as { message: ChatMessage }
+        persisted.resolve(message)
+        if (this.#deliveries.isSent(message.id)) sent.resolve(message)
+        else this.#unsent.set(message.id, { message, sent })
+      },
+      failed,
+    })
+    return {
+      persisted: persisted.promise,
+      sent: sent.promise,
+      retry: () => quiet(persisted.promise.then(() => this.retryFailedMessages(id))),
+    }
+  }
+
+  retryFailedMessages(conversationId?: string): Promise<void> {
+    const id = conversationId === undefined ? undefined : String(conversationId)
+    return this.#request((core, op) => core.retry(op, id))
+  }
+
+  loadMessages(conversationId: string): Promise<void> {
+    return this.#conversation(conversationId).reload()
+  }
+
+  cleanup({ discard = false }: { discard?: boolean } = {}): Promise<number> {
+    this.#pinned = false
+    this.#stopReloading()
+    if (this.#closing) {
+      return discard ? quiet(this.#closing.then(() => this.cleanup({ discard }))) : this.#closing
+    }
+    if (this.#crash) this.#end(this.#store.get().pending, 'disconnected')
+    if (!this.#started && !discard) return Promise.resolve(this.#store.get().pending)
+    this.#closing = quiet(this.#close(discard, 'disconnected'))
+    return this.#closing
+  }
+
+  #conversation(conversationId: string): ConversationStore {
+    const id = String(conversationId)
+    const known = this.#conversations.get(id)
+    if (known) return known
+    const conversation = new ConversationStore(id, {
+      retain: () => this.retain(),
+      open: (id) => this.#hint((core) => core.open(id)),
+      close: (id) => this.#hint((core) => core.close(id)),
+      markRead: (id) => this.#hint((core) => core.mark_read(id)),
+      send: (id, content, options) => this.send(id, { ...options, content }),
+      retry: (id) => this.retryFailedMessages(id),
+      reload: (id) => this.#request((core, op) => core.reload(op, id)),
+    })
+    conversation.setPending(this.#pending[id] ?? 0)
+    conversation.commit()
+    // A server renders many people's pages with one client and must not collect their conversations.
+    if (typeof window !== 'undefined') this.#conversations.set(id, conversation)
+    return conversation
+  }
+
+  #start(): Promise<void> {
+    if (this.#crash) return quiet(Promise.reject(this.#crash))
+    if (this.#closing) return quiet(this.#closing.then(() => this.#start(), () => this.#start()))
+    return this.#running()
+  }
+
+  #running(): Promise<void> {
+    if (this.#started) return this.#started
+    this.#started = quiet(this.#launch())
+    if (!this.#store.get().error) this.#show({ connection: 'connecting' })
+    return this.#started
+  }
+
+  async #launch(): Promise<void> {
+    this.#stopReloading()
+    const host: CoreHost = {
+      accessToken: async () => (await this.#accessToken()) || null,
+      onUpdates: (updates) => {
+        if (host === this.#host) this.#apply(updates)
+      },
+    }
+    this.#host = host
+    try {
+      this.#core = await this.#createCore(this.#config, host)
+    } catch (cause) {
+      throw this.#notLoaded(cause)
+    }
+    this.#loadFailures = 0
+    const open = [...this.#conversations.values()].filter((conversation) => conversation.isOpen)
+    this.#tell((core) => {
+      core.start()
+      for (const { id } of open) core.open(id)
+    })
+    for (const call of this.#waiting.splice(0)) this.#dispatch(call)
+    if (this.#crash) throw this.#crash
+    for (const conversation of open) {
+      conversation.opening()
+      conversation.commit()
+    }
+    this.#show({ connection: 'connecting', error: null })
+  }
+
+  #notLoaded(cause: unknown): ChatError {
+    const error = cause instanceof ChatError ? cause : new ChatError(
+      'wasm_unavailable', `unable to start the chat; because its core could not be made: ${String(cause)}`, { cause },
+    )
+    this.#started = null
+    this.#fail(error)
+    if (error.retryable && !this.#closing && (this.#refs > 0 || this.#pinned)) this.#reloadLater()
+    return error
+  }
+
+  #reloadLater(): void {
+    const again = () => {
+      this.#stopReloading()
+      if (this.#refs > 0 || this.#pinned) this.#start()
+    }
+    const timer = setTimeout(again, Math.min(60_000, 2_000 * 2 ** this.#loadFailures++))
+    globalThis.addEventListener?.('online', again)
+    this.#stopReloading = () => {
+      clearTimeout(timer)
+      globalThis.removeEventListener?.('online', again)
+    }
+  }
+
+  /** Rejects everything that waits and shows why. */
+  #fail(error: ChatError): void {
+    this.#rejectAll(error)
+    for (const conversation of this.#conversations.values()) {
+      if (!conversation.isOpen) continue
+      conversation.setProblem(error)
+      conversation.setSync('stale')
+      conversation.commit()
+    }
+    this.#show({ connection: 'disconnected', error })
+    this.#events.emit('error', { error })
+  }
+
+  #rejectAll(error: ChatError): void {
+    const rejected = [...this.#calls.values(), ...this.#waiting.splice(0)]
+    this.#calls.clear()
+    for (const call of rejected) call.failed(error)
+    for (const { sent } of this.#unsent.values()) sent.reject(error)
+    this.#unsent.clear()
+  }
+
+  #crashed(cause: unknown): void {
+    if (this.#crash) return
+    this.#crash = new ChatError('crashed',
+      'unable to go on; because the chat core crashed. Unsent messages are kept: reload the page', { cause })
+    this.#core = null
+    this.#host = null
+    this.#fail(this.#crash)
+  }
+
+  async #close(discard: boolean, connection: ConnectionState): Promise<number> {
+    await null
+    let unsent = this.#store.get().pending
+    try {
+      await this.#running()
+      const result = await new Promise((done, failed) => {
+        this.#dispatch({ run: (core, op) => core.shutdown(op, discard), done, failed })
+      })
+      unsent = (result as { unsent: number }).unsent
+    } catch (error) {
+      if (discard) throw error
+    } finally {
+      this.#end(unsent, connection)
+    }
+    return unsent
+  }
+
+  #end(unsent: number, connection: ConnectionState): void {
+    const core = this.#core
+    this.#core = null
+    this.#host = null
+    this.#started = null
+    this.#closing = null
+    this.#crash = null
+    try {
+      core?.free()
+    } catch {
+      // A core that fails while it is freed has nothing left to tell.
+    }
+    this.#rejectAll(new ChatError('client_closed', 'unable to finish; because the client was closed', { retryable: true }))
+    if (unsent === 0) this.#pending = {}
+    for (const [id, conversation] of this.#conversations) {
+      conversation.clear()
+      conversation.setPending(this.#pending[id] ?? 0)
+      conversation.commit()
+    }
+    this.#show({ connection, pending: unsent, error: null })
+  }
+
+  /** Stops when nobody is interested any more and nothing is left to do. */
+  #leave(): void {
+    if (!this.#leaving || this.#pinned || this.#closing || !this.#core) return
+    if (this.#store.get().pending > 0 || this.#calls.size > 0) return
+    this.#leaving = false
+    this.#closing = quiet(this.#close(false, 'connecting'))
+  }
+
+  #request(run: (core: Core, op: number) => void): Promise<void> {
+    return quiet(new Promise((resolve, failed) => this.#call({ run, done: () => resolve(), failed })))
+  }
+
+  #call(call: Call): void {
+    if (this.#crash) call.failed(this.#crash)
+    else if (this.#closing) {
+      const again = () => this.#call(call)
+      this.#closing.then(again, again)
+    } else if (this.#core) this.#dispatch(call)
+    else {
+      this.#waiting.push(call)
+      this.#start()
+    }
+  }
+
+  #dispatch(call: Call): void {
+    if (this.#crash) return call.failed(this.#crash)
+    const op = ++this.#op
+    this.#calls.set(op, call)
+    this.#tell((core) => call.run(core, op))
+  }
+
+  /** For what a new core is told anyway when it starts. */
+  #hint(run: (core: Core) => void): void {
+    if (!this.#closing) this.#tell(run)
+  }
+
+  /** The core never throws on purpose: what comes out of it is a crash. */
+  #tell(run: (core: Core) => void): void {
+    if (!this.#core) return
+    try {
+      run(this.#core)
+    } catch (cause) {
+      this.#crashed(cause)
+    }
+  }
+
+  #apply(updates: CoreUpdate[]): void {
+    const next: { -readonly [K in keyof ClientSnapshot]?: ClientSnapshot[K] } = {}
+    const touched = new Set<ConversationStore>()
+    const after: (() => void)[] = []
+    const touch = (id: string): ConversationStore => {
+      const conversation = this.#conversation(id)
+      touched.add(conversation)
+      return conversation
+    }
+    for (const update of updates) {
+      switch (update.type) {
+        case 'connection':
+          next.connection = update.status
+          break
+        case 'sync':
+          touch(update.conversation_id).setSync(update.state)
+          break
+        case 'loaded':
+          touch(update.conversation_id).setLoaded()
+          break
+        case 'messages':
+          touch(update.conversation_id).patch(update)
+          break
+        case 'pending':
+          next.pending = update.total
+          this.#pending = update.conversations
+          for (const [id, conversation] of this.#conversations) {
+            conversation.setPending(update.conversations[id] ?? 0)
+            touched.add(conversation)
+          }
+          break
+        case 'delivery':
+          after.push(() => this.#delivered(update))
+          break
+        case 'problem': {
+          const error = update.error && fromCore(update.error)
+          if (update.conversation_id !== null) touch(update.conversation_id).setProblem(error)
+          else next.error = error
+          if (error) after.push(() => this.#events.emit('error', { error }))
+          break
+        }
+        case 'storage':
+          next.durable = update.durable
+          break
+        case 'done':
+        case 'failed':
+          this.#answered(update)
+          break
+        case 'crashed':
+          after.push(() => this.#crashed(update.message))
+      }
+    }
+    for (const conversation of touched) conversation.commit()
+    this.#show(next)
+    for (const run of after) run()
+    this.#leave()
+  }
+
+  #answered(update: Extract<CoreUpdate, { type: 'done' | 'failed' }>): void {
+    const call = this.#calls.get(update.op)
+    this.#calls.delete(update.op)
+    if (update.type === 'done') call?.done(update.result)
+    else call?.failed(fromCore(update.error))
+  }
+
+  #delivered({ id, conversation_id, status, retry_count, failure }: DeliveryUpdate): void {
+    const unsent = this.#unsent.get(id)
+    if (unsent && status === 'failed' && !failure?.retryable) {
+      this.#unsent.delete(id)
+      unsent.sent.reject(fromCore(failure ?? { code: 'rejected', message: 'unable to send the message; because it was refused' }))
+    }
+    for (const step of this.#deliveries.advance(id, status)) {
+      this.#events.emit('delivery_status', { id, conversation_id, status: step, retry_count, failure })
+    }
+    if (unsent && this.#deliveries.isSent(id)) {
+      this.#unsent.delete(id)
+      const shown = this.#conversations.get(conversation_id)?.find(id)
+      unsent.sent.resolve(shown ?? { ...unsent.message, delivery_status: status, retry_count })
+    }
+  }
+
+  #show(change: Partial<ClientSnapshot>): void {
+    const previous = this.#store.get().connection
+    this.#store.set({ ...this.#store.get(), ...change })
+    const status = this.#store.get().connection
+    if (status !== previous) this.#events.emit('connection_status', { status, previous })
+  }
+}
+
+function refuse(conversationId: string, content: unknown): ChatError | null {
+  if (conversationId === '') {
+    return new ChatError('invalid_conversation', 'unable to send the message; because no conversation is chosen')
+  }
+  if (typeof content !== 'string') {
+    return new ChatError('invalid_text', 'unable to send the message; because its content is not a string')
+  }
+  return null
+}
+
+function toConfig(options: ChatClientOptions): CoreConfig {
+  const { url, apiKey, accessToken, userId, senderRole, resumeOnReconnect = true, autoRead = true, requestTimeoutMs = 10_000 } =
+    options ?? {}
+  const check = (ok: boolean, field: keyof ChatClientOptions, wanted: string) => {
+    if (!ok) throw new ChatError('invalid_options', `unable to create the chat client; because \`${field}\` is not ${wanted}`)
+  }
+  const isName = (value: unknown) => typeof value === 'string' && value !== ''
+  check(typeof url === 'string' && /^https?:\/\/[^/]/.test(url), 'url', 'an http(s) URL')
+  check(isName(apiKey), 'apiKey', 'a key')
+  check(typeof accessToken === 'function', 'accessToken', 'a function')
+  check(userId === undefined || isName(userId), 'userId', 'an id')
+  check(senderRole === undefined || isName(senderRole), 'senderRole', 'a name')
+  check(typeof resumeOnReconnect === 'boolean', 'resumeOnReconnect', 'a boolean')
+  check(typeof autoRead === 'boolean', 'autoRead', 'a boolean')
+  check(Number.isFinite(requestTimeoutMs) && requestTimeoutMs > 0, 'requestTimeoutMs', 'a number of milliseconds')
+  return {
+    url: url.replace(/\/+$/, ''),
+    api_key: apiKey,
+    ...(userId && { user_id: userId }),
+    ...(senderRole && { sender_role: senderRole }),
+    resume_on_reconnect: resumeOnReconnect,
+    auto_read: autoRead,
+    request_timeout_ms: requestTimeoutMs,
+  }
+}

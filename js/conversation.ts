@@ -1,0 +1,213 @@
+import type { Patch } from './core.js'
+import type { ChatError } from './errors.js'
+import { Rows } from './rows.js'
+import { Store } from './store.js'
+import type {
+  ChatMessage, Conversation, ConversationSnapshot, SendHandle, SendOptions, SyncState,
+} from './types.js'
+
+/** A view that comes back within this time is the same view: a remount costs nothing. */
+export const LINGER_MS = 2000
+
+/** What a conversation asks of its client. */
+export interface Link {
+  retain(): () => void
+  open(id: string): void
+  close(id: string): void
+  send(id: string, content: string, options: SendOptions): SendHandle
+  retry(id: string): Promise<void>
+  reload(id: string): Promise<void>
+  markRead(id: string): void
+}
+
+const EMPTY: ConversationSnapshot = Object.freeze({
+  messages: Object.freeze([]),
+  open: false,
+  isLoading: false,
+  loaded: false,
+  error: null,
+  pendingCount: 0,
+  sync: 'stale',
+})
+
+const nothing = () => {}
+
+export class ConversationStore implements Conversation {
+  readonly id: string
+  readonly #link: Link
+  readonly #store = new Store(EMPTY)
+  #rows = new Rows()
+  #opening = false
+  #loaded = false
+  #sync: SyncState = 'stale'
+  #pending = 0
+  /** From the core, until it says that it has passed. */
+  #problem: ChatError | null = null
+  /** Of the last call, until the next one succeeds. */
+  #failure: ChatError | null = null
+  #holds = 0
+  #release: (() => void) | null = null
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(id: string, link: Link) {
+    this.id = id
+    this.#link = link
+  }
+
+  readonly getSnapshot = (): ConversationSnapshot => this.#store.get()
+
+  readonly getServerSnapshot = (): ConversationSnapshot => EMPTY
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    const unwatch = this.watch(listener)
+    const release = this.#hold()
+    return () => {
+      release()
+      unwatch()
+    }
+  }
+
+  readonly watch = (listener: () => void): (() => void) => {
+    const unsubscribe = this.#store.subscribe(listener)
+    return () => {
+      unsubscribe()
+      this.#restLater()
+    }
+  }
+
+  readonly send = (content: string, options: SendOptions = {}): SendHandle => {
+    const handle = this.#link.send(this.id, content, options)
+    this.#note(handle.persisted)
+    return handle
+  }
+
+  readonly retryFailed = (): Promise<void> => {
+    if (this.id === '') return Promise.resolve()
+    return this.#note(this.#link.retry(this.id))
+  }
+
+  readonly reload = (): Promise<void> => {
+    if (this.id === '') return Promise.resolve()
+    const release = this.#hold()
+    const reloaded = this.#note(this.#link.reload(this.id))
+    reloaded.then(release, release)
+    return reloaded
+  }
+
+  readonly markRead = (): void => {
+    if (this.isOpen) this.#link.markRead(this.id)
+  }
+
+  get isOpen(): boolean {
+    return this.#release !== null
+  }
+
+  find(id: string): ChatMessage | undefined {
+    return this.#rows.find(id)
+  }
+
+  // The setters below are the client's; nothing shows before `commit`.
+
+  opening(): void {
+    this.#opening = true
+    this.#sync = 'catching_up'
+    this.#problem = null
+    this.#failure = null
+  }
+
+  patch(patch: Patch): void {
+    this.#rows.apply(patch)
+  }
+
+  setLoaded(): void {
+    this.#loaded = true
+  }
+
+  setSync(sync: SyncState): void {
+    this.#sync = sync
+  }
+
+  setPending(pending: number): void {
+    this.#pending = pending
+  }
+
+  setProblem(problem: ChatError | null): void {
+    const known = this.#problem
+    if (problem && known && problem.code === known.code && problem.message === known.message) return
+    this.#problem = problem
+  }
+
+  /** Forgets what was shown; what is unsent stays counted. */
+  clear(): void {
+    this.#rows = new Rows()
+    this.#opening = false
+    this.#loaded = false
+    this.#sync = 'stale'
+    this.#problem = null
+    this.#failure = null
+  }
+
+  commit(): void {
+    const { messages } = this.#store.get()
+    const list = this.#rows.list()
+    const error = this.#failure ?? this.#problem
+    this.#store.set({
+      messages: sameList(messages, list) ? messages : list,
+      open: this.isOpen,
+      isLoading: this.#opening && !this.#loaded && !error,
+      loaded: this.#loaded,
+      error,
+      pendingCount: this.#pending,
+      sync: this.#sync,
+    })
+  }
+
+  #hold(): () => void {
+    if (this.id === '') return nothing
+    this.#holds++
+    if (!this.#release) {
+      this.#release = this.#link.retain()
+      this.opening()
+      this.#link.open(this.id)
+      this.commit()
+    }
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      this.#holds--
+      this.#restLater()
+    }
+  }
+
+  #restLater(): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#rest(), LINGER_MS)
+  }
+
+  #rest(): void {
+    if (this.#holds > 0) return
+    if (this.#release) {
+      this.#link.close(this.id)
+      this.#release()
+      this.#release = null
+      this.#opening = false
+      this.#sync = 'stale'
+    }
+    if (!this.#store.watched) this.clear()
+    this.commit()
+  }
+
+  #note<T>(promise: Promise<T>): Promise<T> {
+    const settle = (failure: ChatError | null) => {
+      this.#failure = failure
+      this.commit()
+    }
+    promise.then(() => settle(null), settle)
+    return promise
+  }
+}
+
+function sameList(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index])
+}

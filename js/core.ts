@@ -1,0 +1,68 @@
+import type { ChatMessage, ConnectionState, DeliveryStatus, Failure, SyncState } from './types.js'
+
+/** The WebAssembly core as JavaScript sees it. Methods return at once; results arrive through `onUpdates`. */
+export interface Core {
+  start(): void
+  send(op: number, conversation_id: string, content: string, message_type: string, metadata: unknown): void
+  open(conversation_id: string): void
+  close(conversation_id: string): void
+  reload(op: number, conversation_id: string): void
+  retry(op: number, conversation_id: string | undefined): void
+  mark_read(conversation_id: string): void
+  /** Afterwards only `free` may be called. */
+  shutdown(op: number, discard: boolean): void
+  free(): void
+}
+
+export interface CoreConfig {
+  url: string
+  api_key: string
+  user_id?: string
+  sender_role?: string
+  resume_on_reconnect: boolean
+  auto_read: boolean
+  request_timeout_ms: number
+}
+
+export interface CoreHost {
+  accessToken(): Promise<string | null>
+  onUpdates(updates: CoreUpdate[]): void
+}
+
+export type CoreFactory = (config: CoreConfig, host: CoreHost) => Promise<Core>
+
+export interface CoreError {
+  code: string
+  message: string
+  retryable?: boolean
+  http_status?: number
+  pg_code?: string
+}
+
+export interface Patch {
+  /** Forget all of this conversation first. */
+  reset: boolean
+  upserts: { order: number; message: ChatMessage }[]
+  removes: string[]
+}
+
+export interface DeliveryUpdate {
+  conversation_id: string
+  id: string
+  status: DeliveryStatus
+  retry_count: number
+  failure: Failure | null
+}
+
+export type CoreUpdate =
+  | { type: 'connection'; status: ConnectionState }
+  | { type: 'sync'; conversation_id: string; state: SyncState }
+  | { type: 'loaded'; conversation_id: string }
+  | ({ type: 'messages'; conversation_id: string } & Patch)
+  | { type: 'pending'; total: number; conversations: Record<string, number> }
+  | ({ type: 'delivery' } & DeliveryUpdate)
+  | { type: 'problem'; conversation_id: string | null; error: CoreError | null }
+  | { type: 'storage'; durable: boolean }
+  | { type: 'done'; op: number; result: unknown }
+  | { type: 'failed'; op: number; error: CoreError }
+  | { type: 'crashed'; message: string }

@@ -1,0 +1,30 @@
+import type { CoreError } from './core.js'
+
+export interface ChatErrorDetails {
+  status?: number
+  retryable?: boolean
+  pg_code?: string
+  cause?: unknown
+}
+
+/** Every error of this package. Programs read `code`; `message` is for people. */
+export class ChatError extends Error {
+  override readonly name = 'ChatError'
+  readonly code: string
+  readonly status?: number
+  readonly pg_code?: string
+  readonly retryable: boolean
+
+  constructor(code: string, message: string, { status, pg_code, retryable = false, ...rest }: ChatErrorDetails = {}) {
+    super(message, rest)
+    this.code = code
+    this.retryable = retryable
+    if (status !== undefined) this.status = status
+    if (pg_code !== undefined) this.pg_code = pg_code
+  }
+}
+
+export function fromCore(error: CoreError): ChatError {
+  const { code, message, http_status: status, ...rest } = error
+  return new ChatError(code, message, { ...rest, status })
+}

@@ -1,0 +1,6 @@
+export { ChatError } from './errors.js'
+export { configureChat, createChatClient, getDefaultClient, realtimeMessageService } from './service.js'
+export type {
+  ChatClient, ChatClientOptions, ChatEvents, ChatListener, ChatMessage, ClientSnapshot, ConnectionState, Conversation,
+  ConversationSnapshot, DeliveryPhase, DeliveryStatus, Draft, Failure, SendHandle, SendOptions, SyncState, WasmSource,
+} from './types.js'

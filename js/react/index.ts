@@ -1,0 +1,4 @@
+'use client'
+
+export { ChatProvider, type ChatProviderProps, useChatClient } from './context.js'
+export { type ChatWithDelivery, type ChatWithDeliveryOptions, useChatWithDelivery } from './use-chat-with-delivery.js'

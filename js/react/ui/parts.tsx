@@ -1,0 +1,25 @@
+'use client'
+
+import type { ReactNode } from 'react'
+
+export function classes(...names: (string | false | undefined)[]): string {
+  return names.filter(Boolean).join(' ')
+}
+
+export function RetryButton({ label, onRetry }: { label: string; onRetry: () => void }) {
+  return <button type="button" className="surechat-retry" onClick={() => onRetry()}>{label}</button>
+}
+
+/** A live region that stands there before it has anything to say, as screen readers need it. */
+export function Banner({ kind, className, shown, children }: {
+  kind: string
+  className: string | undefined
+  shown: boolean
+  children: ReactNode
+}) {
+  return (
+    <div role="status" className={classes('surechat-banner', `surechat-banner-${kind}`, !shown && 'surechat-banner-empty', className)}>
+      {shown && children}
+    </div>
+  )
+}

@@ -1,0 +1,96 @@
+'use client'
+
+import { useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react'
+import type { ChatError } from '../errors.js'
+import { getDefaultClient } from '../service.js'
+import type { ChatClient, ChatMessage, ConnectionState, SyncState } from '../types.js'
+import { ChatContext } from './context.js'
+
+export interface ChatWithDeliveryOptions {
+  /** The conversation. '' stands for none. */
+  bookingId: string
+  /** Load at once. false: only when `loadMessages` is called. Default true. */
+  autoLoad?: boolean
+  /** Keep the messages live. false: they change when `loadMessages` is called, and own ones until they are sent. Default true. */
+  enableRealtime?: boolean
+  onConnectionChange?: (status: ConnectionState) => void
+  /** Default: the client of `ChatProvider`, else of `configureChat`. */
+  client?: ChatClient
+}
+
+export interface ChatWithDelivery {
+  messages: readonly ChatMessage[]
+  /**
+   * Resolves when the message is on disk; rejects only when it was not accepted, so that its text can be given back
+   * to the user. It belongs to the `bookingId` of its render.
+   */
+  sendMessage: (text: string, type?: string, options?: { metadata?: Record<string, unknown> }) => Promise<ChatMessage>
+  isLoading: boolean
+  error: ChatError | null
+  connectionStatus: ConnectionState
+  syncState: SyncState
+  /** Of this conversation; failed messages count. */
+  pendingMessagesCount: number
+  retryFailedMessages: () => Promise<void>
+  clearError: () => void
+  loadMessages: () => Promise<void>
+}
+
+export function useChatWithDelivery(options: ChatWithDeliveryOptions): ChatWithDelivery {
+  const { bookingId, autoLoad = true, enableRealtime = true, onConnectionChange } = options
+  const provided = useContext(ChatContext)
+  const client = options.client ?? provided ?? getDefaultClient()
+  const conversation = useMemo(() => client.conversation(bookingId), [client, bookingId])
+  const { id } = conversation
+
+  useConnectionChange(client, onConnectionChange)
+  useEffect(() => client.retain(), [client])
+  const { connection, error: clientError } = useSyncExternalStore(client.subscribe, client.getSnapshot, client.getServerSnapshot)
+
+  const [used, setUsed] = useState<string | null>(null)
+  const isLive = enableRealtime
+    ? autoLoad || used === id
+    : used === id && conversation.getSnapshot().pendingCount > 0
+  const { messages, ...state } = useSyncExternalStore(
+    isLive ? conversation.subscribe : conversation.watch, conversation.getSnapshot, conversation.getServerSnapshot,
+  )
+  useEffect(() => {
+    if (autoLoad && !enableRealtime) void conversation.reload()
+  }, [autoLoad, enableRealtime, conversation])
+
+  const [cleared, setCleared] = useState<readonly (ChatError | null)[]>([])
+  const error = [state.error, clientError].find((error) => error && !cleared.includes(error)) ?? null
+  const clearError = useCallback(() => {
+    setCleared([conversation.getSnapshot().error, client.getSnapshot().error])
+  }, [client, conversation])
+
+  const sendMessage = useCallback<ChatWithDelivery['sendMessage']>((text, type, options) => {
+    setUsed(id)
+    return conversation.send(text, { message_type: type, metadata: options?.metadata }).persisted
+  }, [conversation, id])
+  const loadMessages = useCallback(() => {
+    setUsed(id)
+    return conversation.reload()
+  }, [conversation, id])
+
+  return {
+    messages,
+    sendMessage,
+    isLoading: state.isLoading || (autoLoad && id !== '' && !state.open && !state.loaded && !state.error),
+    error,
+    connectionStatus: connection,
+    syncState: state.sync,
+    pendingMessagesCount: state.pendingCount,
+    retryFailedMessages: conversation.retryFailed,
+    clearError,
+    loadMessages,
+  }
+}
+
+function useConnectionChange(client: ChatClient, listener?: (status: ConnectionState) => void) {
+  const latest = useRef(listener)
+  useEffect(() => {
+    latest.current = listener
+  })
+  useEffect(() => client.on('connection_status', ({ status }) => latest.current?.(status)), [client])
+}

@@ -1,0 +1,154 @@
+import type { ChatError } from './errors.js'
+
+export type ConnectionState = 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'needs_auth'
+export type SyncState = 'catching_up' | 'live' | 'stale'
+export type DeliveryStatus = 'sending' | 'sent' | 'delivered' | 'read' | 'failed'
+export type DeliveryPhase = 'queued' | 'in_flight' | 'backing_off' | 'waiting_auth' | 'parked' | 'refused'
+
+/** Why a message is shown as failed. */
+export interface Failure {
+  code: string
+  /** true: it goes out by itself when it can; false: it waits for a person. */
+  retryable: boolean
+  http_status?: number
+  pg_code?: string
+  message: string
+}
+
+export interface ChatMessage {
+  id: string
+  conversation_id: string
+  seq: number | null
+  sender_id: string | null
+  sender_role: string
+  content: string
+  message_type: string
+  metadata: Record<string, unknown>
+  /** ISO 8601 */
+  created_at: string
+  edited_at: string | null
+  deleted_at: string | null
+  /** Own messages only. */
+  delivery_status?: DeliveryStatus
+  retry_count: number
+  phase?: DeliveryPhase
+  next_attempt_at?: string | null
+  blocked_by?: string | null
+  failure?: Failure | null
+}
+
+export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
+
+export interface ChatClientOptions {
+  /** The project's URL, as `createClient` of supabase-js takes it. */
+  url: string
+  /** The publishable (anon) key. */
+  apiKey: string
+  /** The signed-in user's access token, or null while nobody is signed in. Called whenever a fresh one is needed. */
+  accessToken: () => Promise<string | null> | string | null
+  /** Default: the token's `sub`. */
+  userId?: string
+  senderRole?: string
+  /** Parked messages go out by themselves when the connection is back. Default true. */
+  resumeOnReconnect?: boolean
+  /** What is shown on a visible screen counts as read. Default true; false leaves it to `markRead()`. */
+  autoRead?: boolean
+  /** Default 10000. */
+  requestTimeoutMs?: number
+  /** Where the WebAssembly module is, or the module itself. Default: beside this package's JavaScript. */
+  wasm?: WasmSource
+}
+
+export interface SendOptions {
+  message_type?: string
+  metadata?: Record<string, unknown>
+}
+
+export interface Draft extends SendOptions {
+  content: string
+}
+
+/** None of its promises raises an `unhandledrejection` when nobody looks at it. */
+export interface SendHandle {
+  /** Resolves when the message is on disk; rejects only when it was not accepted. */
+  persisted: Promise<ChatMessage>
+  /** Resolves when the server has stored it; rejects when it was refused. */
+  sent: Promise<ChatMessage>
+  retry(): Promise<void>
+}
+
+export interface ClientSnapshot {
+  readonly connection: ConnectionState
+  /** Messages not sent yet, failed ones included. */
+  readonly pending: number
+  /** false: this browser keeps nothing across a reload. null: not known yet. */
+  readonly durable: boolean | null
+  readonly error: ChatError | null
+}
+
+export interface ConversationSnapshot {
+  readonly messages: readonly ChatMessage[]
+  /** Somebody is subscribed. */
+  readonly open: boolean
+  readonly isLoading: boolean
+  /** Its first page is known, from the cache or the server. */
+  readonly loaded: boolean
+  readonly error: ChatError | null
+  readonly pendingCount: number
+  readonly sync: SyncState
+}
+
+export interface Conversation {
+  readonly id: string
+  getSnapshot(): ConversationSnapshot
+  getServerSnapshot(): ConversationSnapshot
+  /** Opens the conversation while anybody is subscribed: it is loaded and kept live. */
+  subscribe(listener: () => void): () => void
+  /** Tells of changes without opening the conversation. */
+  watch(listener: () => void): () => void
+  send(content: string, options?: SendOptions): SendHandle
+  retryFailed(): Promise<void>
+  reload(): Promise<void>
+  markRead(): void
+}
+
+export interface ChatEvents {
+  connection_status: { status: ConnectionState; previous: ConnectionState }
+  /** Own messages only. `sent`, `delivered` and `read` come once each, in this order. */
+  delivery_status: {
+    id: string
+    conversation_id: string
+    status: DeliveryStatus
+    retry_count: number
+    failure: Failure | null
+  }
+  error: { error: ChatError }
+}
+
+export type ChatListener<T extends keyof ChatEvents> = (event: ChatEvents[T]) => void
+
+export interface ChatClient {
+  /** Loads the WebAssembly module and starts. A rejected start may be tried again. */
+  connect(): Promise<void>
+  /** Keeps the client running until the returned function is called, and a little longer. */
+  retain(): () => void
+  getConnectionStatus(): ConnectionState
+  /** Messages not sent yet, failed ones included; of one conversation, or of all. */
+  getPendingMessagesCount(conversationId?: string): number
+  getSnapshot(): ClientSnapshot
+  getServerSnapshot(): ClientSnapshot
+  subscribe(listener: () => void): () => void
+  addEventListener<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>): () => void
+  removeEventListener<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>): void
+  on<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>): () => void
+  /** The same object for the same id. The id '' stands for none: empty, idle, no request. */
+  conversation(id: string): Conversation
+  send(conversationId: string, draft: Draft): SendHandle
+  retryFailedMessages(conversationId?: string): Promise<void>
+  loadMessages(conversationId: string): Promise<void>
+  /**
+   * Stops everything and resolves with the number of unsent messages. They are kept, unless `discard` is set.
+   * The client starts again at the next call.
+   */
+  cleanup(options?: { discard?: boolean }): Promise<number>
+}
