@@ -16,7 +16,7 @@ function nodeTests(folder) {
   return () => {
     const files = filesBelow(folder, (path) => path.includes('node_modules')).filter((path) => path.endsWith('.test.mjs'))
     if (files.length === 0) throw new Problem(`there are no tests in ${folder}`)
-    return ['node', '--test', '--test-concurrency=1', ...files]
+    return ['node', '--test', '--test-reporter=spec', '--test-concurrency=1', ...files]
   }
 }
 

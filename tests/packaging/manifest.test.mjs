@@ -43,5 +43,6 @@ test('publint has nothing to say', async () => {
 
 test('its types resolve in every ESM setting', () => {
   const attw = join(root, 'node_modules/.bin/attw')
-  assert.match(execute(attw, [packed.tarball, '--profile', 'esm-only', '--exclude-entrypoints', 'styles.css', 'surechat.wasm', '--no-color'], root), /No problems found/)
+  const options = ['--profile', 'esm-only', '--exclude-entrypoints', 'styles.css', 'surechat.wasm']
+  assert.doesNotThrow(() => execute(attw, [packed.tarball, ...options], root))
 })

@@ -80,13 +80,11 @@ export async function load(url) {
     page.on('response', (response) => {
       if (response.url().includes('.wasm')) wasm.push(response.status())
     })
+    const reported = page.waitForFunction(() => 'report' in window, null, { timeout: 30_000 })
+    const failed = new Promise((resolve) => page.once('pageerror', resolve))
     await page.goto(url)
-    try {
-      await page.waitForFunction(() => 'report' in window, null, { timeout: 30_000 })
-    } catch (error) {
-      throw new Error(`the page has not reported; exceptions: ${exceptions.join('; ') || 'none'}`, { cause: error })
-    }
-    const report = await page.evaluate(() => window.report)
+    await Promise.race([reported, failed])
+    const report = await page.evaluate(() => window.report ?? {})
     return { report, exceptions, wasm }
   } finally {
     await browser.close()
