@@ -1,10 +1,13 @@
 import { createServer } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { projectKey } from './keys.mjs'
+
+const KEYS = new Set([projectKey('anon'), projectKey('service_role')])
 
 // What PostgREST exposes; lite hides the server's date.
 const EXPOSED = 'Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, Transfer-Encoding, Range-Unit'
 
-const KEYS = new Set([projectKey('anon'), projectKey('service_role')])
+const NO_ROUTE = { message: 'no Route matched with those values' }
 
 async function bodyOf(request) {
   const chunks = []
@@ -12,11 +15,11 @@ async function bodyOf(request) {
   return Buffer.concat(chunks)
 }
 
+/** What Supabase's gateway does with the key; without an Authorization header the key itself is the token. */
 function keyProblem(url, headers) {
   const key = headers.get('apikey') ?? url.searchParams.get('apikey')
   if (!key) return { message: 'No API key found in request', hint: 'No `apikey` request header or url param was found.' }
   if (!KEYS.has(key)) return { message: 'Invalid API key', hint: 'Double check your Supabase `anon` or `service_role` API key.' }
-  // As Supabase's gateway has it: without an Authorization header the key itself is the token.
   if (!headers.has('authorization')) headers.set('authorization', `Bearer ${key}`)
   return null
 }
@@ -33,31 +36,54 @@ function preflight(headers) {
 }
 
 /** The one HTTP server in front of everything. */
-export async function startHttp({ port, api, log }) {
+export async function startHttp({ port, keepAlive, api, realtime, faults, log }) {
   const server = createServer(async (incoming, outgoing) => {
     try {
-      const url = new URL(incoming.url, `http://${incoming.headers.host ?? 'localhost'}`)
-      const headers = new Headers()
-      for (const [name, value] of Object.entries(incoming.headers)) headers.set(name, String(value))
-      const body = await bodyOf(incoming)
-      const answer = await dispatch({ method: incoming.method, url, headers, body })
-      outgoing.writeHead(answer.status, {
-        ...Object.fromEntries(answer.headers),
-        'access-control-allow-origin': '*',
-        'access-control-expose-headers': EXPOSED,
-      })
-      outgoing.end(Buffer.from(await answer.arrayBuffer()))
+      await serve(incoming, outgoing)
     } catch (error) {
-      log(`http: ${error.stack}`)
+      if (!incoming.destroyed) log(`http: ${error.stack}`)
       outgoing.destroy()
     }
   })
+  server.on('upgrade', (request, stream, head) => {
+    realtime.upgrade(request, stream, head).catch((error) => {
+      log(`realtime: ${error.stack}`)
+      stream.destroy()
+    })
+  })
 
-  async function dispatch({ method, url, headers, body }) {
+  async function serve(incoming, outgoing) {
+    const url = new URL(incoming.url, `http://${incoming.headers.host ?? 'localhost'}`)
+    const headers = new Headers()
+    for (const [name, value] of Object.entries(incoming.headers)) headers.set(name, String(value))
+    const request = { method: incoming.method, url, path: url.pathname, headers }
+    const control = url.pathname.startsWith('/__faults')
+    const fault = control ? {} : faults.request(request)
+    if (fault.refuse) return incoming.socket.destroy()
+    request.body = await bodyOf(incoming)
+    if (fault.delayMs) await sleep(fault.delayMs)
+    const answer = fault.answer ?? (control && request.method !== 'OPTIONS' ? faults.http(request) : await dispatch(request))
+    const bytes = Buffer.from(await answer.arrayBuffer())
+    if (fault.loseAnswer) return incoming.socket.destroy()
+    // A browser repeats a POST by itself when a connection it had kept breaks: who counts attempts wants none kept.
+    outgoing.shouldKeepAlive = keepAlive
+    outgoing.writeHead(answer.status, {
+      'access-control-expose-headers': EXPOSED,
+      ...Object.fromEntries([...answer.headers].filter(([name]) => fault.answer || name !== 'access-control-expose-headers')),
+      'access-control-allow-origin': '*',
+      'content-length': bytes.length,
+    })
+    outgoing.end(bytes)
+  }
+
+  async function dispatch({ method, url, path, headers, body }) {
     if (method === 'OPTIONS') return preflight(headers)
-    if (!/^\/(rest|auth)\/v1(\/|$)/.test(url.pathname)) return Response.json({ message: 'no Route matched with those values' }, { status: 404 })
+    const data = /^\/(rest|auth)\/v1(\/|$)/.test(path)
+    const broadcast = path === '/realtime/v1/api/broadcast' && method === 'POST'
+    if (!data && !broadcast) return Response.json(NO_ROUTE, { status: 404 })
     const problem = keyProblem(url, headers)
     if (problem) return Response.json(problem, { status: 401 })
+    if (broadcast) return realtime.broadcastOverHttp({ headers, body })
     const hasBody = method !== 'GET' && method !== 'HEAD' && body.length > 0
     return api.fetch(new Request(url, { method, headers, body: hasBody ? body : undefined }))
   }
@@ -65,13 +91,11 @@ export async function startHttp({ port, api, log }) {
   await new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve))
   const actual = server.address().port
   return {
-    server,
     port: actual,
     url: `http://127.0.0.1:${actual}`,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(resolve)
-        server.closeAllConnections()
-      }),
+    stop() {
+      server.close()
+      server.closeAllConnections()
+    },
   }
 }

@@ -2,9 +2,11 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createApi } from './api.mjs'
+import { Faults } from './faults.mjs'
+import { startHttp } from './http.mjs'
 import { JWT_SECRET, projectKey, signJwt } from './keys.mjs'
 import { startPostgres } from './postgres.mjs'
-import { startHttp } from './http.mjs'
+import { Realtime } from './realtime/server.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const migrations = fileURLToPath(new URL('../../supabase/migrations/', import.meta.url))
@@ -45,7 +47,8 @@ async function createUsers(sql, api, origin) {
 }
 
 /** Starts a local Supabase: PostgreSQL, Data API, Auth, Realtime, and faults on demand. See README.md. */
-export async function startStack({ port = 0, dataDir, sqlFiles = [], log = () => {} } = {}) {
+export async function startStack({ port = 0, dataDir, sqlFiles = [], keepAlive = false, realtime: realtimeOptions, log = () => {} } = {}) {
+  const faults = new Faults()
   const closing = []
   const stop = async () => {
     while (closing.length > 0) await closing.pop()()
@@ -65,7 +68,12 @@ export async function startStack({ port = 0, dataDir, sqlFiles = [], log = () =>
     await apply(sql, [join(here, 'sql/auth.sql'), join(here, 'sql/realtime.sql')])
     await apply(owner, [...(await sqlFilesIn(migrations)), ...sqlFiles])
 
-    const http = await startHttp({ port, api, log })
+    const realtime = new Realtime({ connect: database.connect, faults, log, options: realtimeOptions })
+    closing.push(() => realtime.stop())
+    await realtime.start()
+    faults.sockets = realtime.sockets
+
+    const http = await startHttp({ port, keepAlive, api, realtime, faults, log })
     closing.push(() => http.stop())
     const users = await createUsers(sql, api, http.url)
     await apply(owner, await sqlFilesIn(join(here, 'seed')))
@@ -79,6 +87,7 @@ export async function startStack({ port = 0, dataDir, sqlFiles = [], log = () =>
       jwtSecret: JWT_SECRET,
       users,
       sql,
+      faults,
       async tokenFor(userId, { expiresIn = 3600, role = 'authenticated' } = {}) {
         const [user] = await sql`select email from auth.users where id = ${userId}`
         const now = Math.floor(Date.now() / 1000)

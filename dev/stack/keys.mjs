@@ -15,7 +15,7 @@ export function projectKey(role) {
   return signJwt({ iss: 'supabase', ref: 'surechat', role, iat: 1_700_000_000, exp: 2_500_000_000 })
 }
 
-/** @returns {{claims: object} | {error: 'malformed' | 'signature'}} expiry is for the caller to judge */
+/** @returns {{claims: object} | {error: 'malformed' | 'signer' | 'signature'}} expiry is for the caller to judge */
 export function readJwt(token) {
   const parts = String(token).split('.')
   if (parts.length !== 3) return { error: 'malformed' }
@@ -29,6 +29,7 @@ export function readJwt(token) {
   if (header === null || typeof header !== 'object' || claims === null || typeof claims !== 'object') return { error: 'malformed' }
   const given = Buffer.from(parts[2], 'base64url')
   const wanted = mac(`${parts[0]}.${parts[1]}`)
-  if (header.alg !== 'HS256' || given.length !== wanted.length || !timingSafeEqual(given, wanted)) return { error: 'signature' }
+  if (header.alg !== 'HS256') return { error: 'signer' }
+  if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return { error: 'signature' }
   return { claims }
 }

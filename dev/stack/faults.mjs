@@ -1,0 +1,147 @@
+import { readJwt } from './keys.mjs'
+
+const PATHS = {
+  send: /^\/rest\/v1\/rpc\/chat_send$/,
+  sync: /^\/rest\/v1\/rpc\/chat_sync$/,
+  ack: /^\/rest\/v1\/rpc\/chat_ack$/,
+  rest: /^\/rest\/v1\//,
+  auth: /^\/auth\/v1\//,
+  all: /^\/(?!__faults)/,
+}
+
+const STATUS_BODIES = {
+  401: { code: 'PGRST303', details: null, hint: null, message: 'JWT expired' },
+  403: { code: '42501', details: null, hint: null, message: 'permission denied' },
+  429: { message: 'API rate limit exceeded' },
+  503: { code: 'PGRST002', details: null, hint: null, message: 'Could not query the database for the schema cache. Retrying.' },
+}
+
+const LASTING = ['lose_answer', 'delay', 'refuse', 'status', 'refuse_sockets', 'drop_live', 'double_live', 'reorder_live', 'mute_sockets', 'offline']
+const AT_ONCE = ['cut_sockets']
+
+/** Who asks, by the token in the request; whether that token is still good is not the question here. */
+export function userOf(headers) {
+  return readJwt((headers.get('authorization') ?? '').replace(/^Bearer /, '')).claims?.sub ?? null
+}
+
+function statusAnswer({ status, body = STATUS_BODIES[status] ?? { message: `fault ${status}` }, headers, retryAfter, readable }) {
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  return new Response(text, {
+    status,
+    headers: {
+      'content-type': text.startsWith('<') ? 'text/html' : 'application/json; charset=utf-8',
+      ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
+      ...(readable && { 'access-control-expose-headers': 'Retry-After' }),
+      ...headers,
+    },
+  })
+}
+
+/** What goes wrong on demand. README.md lists the kinds. */
+export class Faults {
+  #active = new Map()
+  #lastId = 0
+  #hits = {}
+  #requests = {}
+
+  /** Set by the stack: the open sockets, as a set of `{userId, close(code), destroy()}`. */
+  sockets = new Set()
+
+  add({ kind, match = 'rest', count = null, probability = 1, user = null, ...options }) {
+    if (![...LASTING, ...AT_ONCE].includes(kind)) throw new TypeError(`unknown kind of fault: ${kind}`)
+    if (!(match in PATHS)) throw new TypeError(`unknown match: ${match}`)
+    if (kind === 'status' && !Number.isInteger(options.status)) throw new TypeError('a status fault needs a status')
+    if (kind === 'delay' && !(options.ms >= 0)) throw new TypeError('a delay fault needs ms')
+    const fault = { id: String(++this.#lastId), kind, match, count, probability, user, ...options }
+    if (kind === 'cut_sockets' || kind === 'offline') this.#cut(fault)
+    if (LASTING.includes(kind)) this.#active.set(fault.id, fault)
+    return { id: fault.id }
+  }
+
+  /** The active faults and what has happened so far. */
+  list() {
+    return { faults: [...this.#active.values()], hits: { ...this.#hits }, requests: { ...this.#requests }, sockets: this.sockets.size }
+  }
+
+  remove(id) {
+    return this.#active.delete(id)
+  }
+
+  clear() {
+    this.#active.clear()
+  }
+
+  #cut({ kind, user, code }) {
+    for (const socket of [...this.sockets]) {
+      if (user !== null && socket.userId !== user) continue
+      this.#hits[kind] = (this.#hits[kind] ?? 0) + 1
+      if (code === undefined) socket.destroy()
+      else socket.close(code)
+    }
+  }
+
+  /** The first active fault of these kinds that applies now; it is used up by one. */
+  #take(kinds, user, applies = () => true) {
+    for (const fault of this.#active.values()) {
+      if (!kinds.includes(fault.kind) || (fault.user !== null && fault.user !== user) || !applies(fault)) continue
+      if (fault.probability < 1 && Math.random() >= fault.probability) continue
+      if (fault.count !== null && --fault.count <= 0) this.#active.delete(fault.id)
+      this.#hits[fault.kind] = (this.#hits[fault.kind] ?? 0) + 1
+      return fault
+    }
+    return null
+  }
+
+  /** What becomes of a request: `{refuse, delayMs, answer, loseAnswer}`. Preflights only fail when nothing answers at all. */
+  request({ method, path, headers }) {
+    const user = userOf(headers)
+    const here = (fault) => PATHS[fault.match].test(path)
+    if (this.#take(['offline'], user)) return { refuse: true }
+    if (method === 'OPTIONS') return {}
+    this.#requests[path] = (this.#requests[path] ?? 0) + 1
+    const delayMs = this.#take(['delay'], user, here)?.ms ?? 0
+    const fault = this.#take(['refuse', 'status', 'lose_answer'], user, here)
+    return {
+      delayMs,
+      refuse: fault?.kind === 'refuse',
+      loseAnswer: fault?.kind === 'lose_answer',
+      answer: fault?.kind === 'status' ? statusAnswer(fault) : null,
+    }
+  }
+
+  /** Asked at the handshake, where no user is known yet, and at each join. */
+  refusesSocket(user) {
+    return this.#take(['refuse_sockets', 'offline'], user) !== null
+  }
+
+  /** A muted socket stays open, and nothing passes in either direction. */
+  mutesSocket(user) {
+    return this.#take(['mute_sockets'], user) !== null
+  }
+
+  /** What of a live event goes out now, and what is held back until the next one. */
+  live(user, frame, held = null) {
+    const kind = this.#take(['drop_live', 'double_live', 'reorder_live'], user)?.kind
+    if (kind === 'drop_live') return { send: [], held }
+    if (kind === 'reorder_live' && held === null) return { send: [], held: frame }
+    const send = kind === 'double_live' ? [frame, frame] : [frame]
+    return { send: held === null ? send : [...send, held], held: null }
+  }
+
+  /** The same by HTTP: POST, GET, DELETE /__faults[/id]. */
+  http({ method, path, body }) {
+    const id = path.slice('/__faults'.length).replace(/^\//, '')
+    if (method === 'GET' && !id) return Response.json(this.list())
+    if (method === 'DELETE' && !id) {
+      this.clear()
+      return new Response(null, { status: 204 })
+    }
+    if (method === 'DELETE') return new Response(null, { status: this.remove(id) ? 204 : 404 })
+    if (method !== 'POST' || id) return new Response(null, { status: 405 })
+    try {
+      return Response.json(this.add(JSON.parse(body.toString())), { status: 201 })
+    } catch (error) {
+      return Response.json({ message: error.message }, { status: 400 })
+    }
+  }
+}
