@@ -8,7 +8,7 @@ const OUT = 'pkg'
 
 // All entries and chunks lie flat beside wasm/: the loader's `new URL('./wasm/…', import.meta.url)` ends up in one of them.
 const ENTRIES = { index: 'js/index.ts', react: 'js/react/index.ts', ui: 'js/react/ui/index.ts' }
-const STYLES = 'js/react/ui/styles.css'
+const STYLES = 'js/styles.css'
 
 export const esbuildOptions = {
   absWorkingDir: root,
@@ -25,7 +25,10 @@ export const esbuildOptions = {
 
 /** Resolves with whether anything had to be built. */
 export function buildPackage({ dev }) {
-  const files = ['Cargo.toml', 'scripts/lib/bundle.mjs', ...filesBelow('js'), ...filesBelow('pkg-template'), ...filesBelow('tsconfig.json')]
+  const files = [
+    'Cargo.toml', 'tsconfig.json', 'tsconfig.build.json', 'scripts/lib/bundle.mjs',
+    ...filesBelow('js'), ...filesBelow('pkg-template'),
+  ]
   return unlessFresh(OUT, { files, variant: dev ? 'dev' : 'release' }, async () => {
     rmSync(join(root, OUT), { recursive: true, force: true })
     mkdirSync(join(root, OUT, 'wasm'), { recursive: true })
@@ -33,7 +36,7 @@ export function buildPackage({ dev }) {
     await build({ ...esbuildOptions, entryPoints: ENTRIES, outdir: OUT, minify: !dev })
     await build({ ...esbuildOptions, splitting: false, entryPoints: { styles: STYLES }, outdir: OUT, minify: !dev })
     copyFileSync(join(root, 'js/wasm/surechat_bg.wasm'), join(root, OUT, 'wasm/surechat_bg.wasm'))
-    await run('node_modules/.bin/tsc', ['-p', 'js/tsconfig.build.json', '--outDir', join(OUT, 'types')])
+    await run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json', '--outDir', join(OUT, 'types')])
     cpSync(join(root, 'pkg-template'), join(root, OUT), { recursive: true })
     writeManifest()
   })

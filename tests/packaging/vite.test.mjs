@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { execute, filesUnder, load, project, remove, serve } from './projects.mjs'
+import { assertWorks, execute, filesUnder, project, remove, serve } from './projects.mjs'
 
 const PACKAGES = {
   react: '^19.2.0', 'react-dom': '^19.2.0', '@types/react': '^19.2.0', '@types/react-dom': '^19.2.0',
@@ -22,32 +22,41 @@ test('an empty Vite and React project builds it with exactly one .wasm', () => {
   assert.equal(wasm.length, 1)
 })
 
-test('the built page loads the wasm and keeps a message although no server answers', async () => {
+test('the built page loads the wasm, keeps a message although no server answers, and shows it', async () => {
   const site = await serve(join(folder, 'dist'))
   try {
-    const { report, exceptions, wasm } = await load(site.url)
-    assert.deepEqual(exceptions, [])
-    assert.deepEqual(wasm, [200])
-    assert.ok(['connecting', 'reconnecting', 'disconnected'].includes(report.after), report.after)
-    assert.equal(report.durable, true)
-    assert.equal(report.pending, 1)
-    assert.equal(report.message.content, 'Hello')
-    assert.equal(report.message.delivery_status, 'sending')
-    assert.match(report.text, /Hello/)
+    const { text } = await assertWorks(site.url)
+    assert.match(text, /Hello/)
   } finally {
     await site.stop()
   }
 })
 
-test('the Vite development server loads it too', async () => {
+test('so does the page of the Vite development server', async () => {
   const { createServer } = await import(join(folder, 'node_modules/vite/dist/node/index.js'))
   const server = await createServer({ root: folder, server: { host: '127.0.0.1', port: 0 }, logLevel: 'error' })
   try {
     await server.listen()
-    const { report, exceptions } = await load(server.resolvedUrls.local[0])
-    assert.deepEqual(exceptions, [])
-    assert.equal(report.pending, 1)
+    await assertWorks(server.resolvedUrls.local[0])
   } finally {
     await server.close()
   }
+})
+
+test('a server renders the hook and the components', () => {
+  const html = execute('node', ['--input-type=module', '-e', `
+    import { createElement } from 'react'
+    import { renderToString } from 'react-dom/server'
+    import { createChatClient } from 'surechat'
+    import { ChatProvider, useChatWithDelivery } from 'surechat/react'
+    import { ConnectionStatus } from 'surechat/react/ui'
+
+    function Chat() {
+      const { messages, connectionStatus, pendingMessagesCount } = useChatWithDelivery({ bookingId: 'booking-1' })
+      return createElement('main', null, messages.length, createElement(ConnectionStatus, { status: connectionStatus, pendingCount: pendingMessagesCount }))
+    }
+    const client = createChatClient({ url: 'http://127.0.0.1:1', apiKey: 'key', accessToken: () => null })
+    console.log(renderToString(createElement(ChatProvider, { client }, createElement(Chat))))
+  `], folder)
+  assert.match(html, /^<main>0.*role="status"/s)
 })

@@ -1,6 +1,3 @@
-import { createChatClient } from 'surechat'
+import { client, report } from './client.js'
 
-const client = createChatClient({ url: 'http://127.0.0.1:1', apiKey: 'key', accessToken: () => null })
-const before = client.getConnectionStatus()
-await client.connect()
-window.report = { before, after: client.getConnectionStatus(), pending: client.getPendingMessagesCount() }
+await report(() => client.send('booking-1', { content: 'Hello' }).persisted)

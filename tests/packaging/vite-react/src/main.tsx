@@ -3,7 +3,7 @@ import { createRoot } from 'react-dom/client'
 import { ChatProvider, useChatWithDelivery } from 'surechat/react'
 import { ConnectionStatus } from 'surechat/react/ui'
 import 'surechat/styles.css'
-import { client, report } from './client'
+import { client, report } from '../client.js'
 
 function Chat() {
   const { messages, sendMessage, connectionStatus, pendingMessagesCount, retryFailedMessages } = useChatWithDelivery({ bookingId: 'booking-1' })
