@@ -42,7 +42,7 @@ pub struct Config {
 }
 
 /// Everything that can happen.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub enum Input {
     Command(Command),
     Page(PageEvent),
@@ -68,7 +68,7 @@ pub enum Input {
 }
 
 /// What the app asks for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub enum Command {
     Start { remembered_user: Option<String>, visible: bool, online: bool },
     Send {
@@ -107,7 +107,7 @@ pub enum PageEvent {
 }
 
 /// Everything the shell may be asked to do.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub enum Effect {
     /// Open the database of this name, within 3 s.
     OpenStore { name: String },
@@ -130,7 +130,7 @@ pub enum Effect {
 }
 
 /// What an observer learns.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Update {
     Connection(ConnectionStatus),
     Sync { conversation_id: String, state: SyncState },
@@ -172,9 +172,11 @@ impl Problem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadlineReason {
     Attempt,
+    Beat,
+    Call,
+    Identity,
+    Realtime,
     Receipts,
     Sync,
-    Session,
-    Tabs,
-    Realtime,
+    Token,
 }

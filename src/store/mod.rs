@@ -10,6 +10,8 @@ use serde_json::Value;
 
 pub use memory::MemoryStore;
 
+/// The largest number that JavaScript counts exactly: no key is beyond it.
+pub const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// Version written into every record.
 pub const RECORD_VERSION: u64 = 1;
 
@@ -47,7 +49,7 @@ pub enum Key {
     Place(String, u64),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Operation {
     /// Adds a record to [`Table::Outbox`] and answers [`Reply::Key`].
     Add { value: Value },
@@ -80,7 +82,7 @@ pub enum Durability {
 }
 
 /// All of it is done, or nothing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Transaction {
     pub durability: Durability,
     /// The transaction fails with [`StoreError::Robbed`] unless the database's generation is this.

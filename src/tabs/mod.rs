@@ -1,36 +1,102 @@
-//! Leader and followers: which tab drains the outbox and holds the socket.
+//! Leader and followers: any tab enqueues, one drains the outbox and holds the socket.
+//!
+//! The leader holds a lock that the others wait for. Taking it raises the *generation* in the
+//! database, which every write of the leader checks: a tab that was robbed of the lock writes
+//! nothing more. What tabs tell each other only makes things sooner; the truth is in the database.
 
 use serde_json::{Value, json};
 
-/// What tabs of one user tell each other. Announcements only make things sooner.
+use crate::{health::ConnectionStatus, message::text};
+
+/// The leader looks for new rows this often, whatever it was told.
+pub const BEAT_MS: u64 = 5_000;
+
+/// How far this tab is on its way to the lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It does not want the lock.
+    Aside,
+    /// It waits for the lock.
+    Following,
+    /// It has the lock and raises the generation.
+    Taking,
+    Leading {
+        generation: u64,
+    },
+}
+
+impl Role {
+    pub fn generation(self) -> Option<u64> {
+        match self {
+            Role::Leading { generation } => Some(generation),
+            _ => None,
+        }
+    }
+}
+
+/// What tabs of one user tell each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TabMessage {
+    /// A tab is here and wants to know how things are.
+    Hello,
     /// Rows were added to the outbox.
     Enqueued,
     /// The leader committed something: read anew.
     Changed,
-    /// Somebody asked for what failed to be tried again, in one conversation or in all.
+    /// The leader's connection.
+    Status(ConnectionStatus),
+    /// A tab shows this conversation: keep it in sync.
+    Open { conversation_id: String },
+    /// Try again what failed, in one conversation or in all.
     Retry { conversation_id: Option<String> },
 }
 
 impl TabMessage {
     pub fn to_value(&self) -> Value {
         match self {
+            TabMessage::Hello => json!({"t": "hello"}),
             TabMessage::Enqueued => json!({"t": "enqueued"}),
             TabMessage::Changed => json!({"t": "changed"}),
+            TabMessage::Status(status) => json!({"t": "status", "status": status.as_str()}),
+            TabMessage::Open { conversation_id } => json!({"t": "open", "conversation_id": conversation_id}),
             TabMessage::Retry { conversation_id } => json!({"t": "retry", "conversation_id": conversation_id}),
         }
     }
 
     /// Another version of the package may speak here: what is not understood is `None`.
     pub fn from_value(value: &Value) -> Option<Self> {
-        match crate::message::text(value, "t")? {
+        let conversation_id = || text(value, "conversation_id").map(str::to_owned);
+        match text(value, "t")? {
+            "hello" => Some(TabMessage::Hello),
             "enqueued" => Some(TabMessage::Enqueued),
             "changed" => Some(TabMessage::Changed),
-            "retry" => Some(TabMessage::Retry {
-                conversation_id: crate::message::text(value, "conversation_id").map(str::to_owned),
-            }),
+            "status" => Some(TabMessage::Status(ConnectionStatus::parse(text(value, "status")?)?)),
+            "open" => Some(TabMessage::Open { conversation_id: conversation_id()? }),
+            "retry" => Some(TabMessage::Retry { conversation_id: conversation_id() }),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_tab_says_another_understands() {
+        let id = || "b1".to_owned();
+        for message in [
+            TabMessage::Hello,
+            TabMessage::Enqueued,
+            TabMessage::Changed,
+            TabMessage::Status(ConnectionStatus::Reconnecting),
+            TabMessage::Open { conversation_id: id() },
+            TabMessage::Retry { conversation_id: Some(id()) },
+            TabMessage::Retry { conversation_id: None },
+        ] {
+            assert_eq!(TabMessage::from_value(&message.to_value()), Some(message));
+        }
+        assert_eq!(TabMessage::from_value(&json!({"t": "of a later version"})), None);
+        assert_eq!(TabMessage::from_value(&json!("noise")), None);
     }
 }

@@ -1,0 +1,355 @@
+//! A message's way out: accepted, persisted, sent, settled.
+
+use serde_json::{Map, Value, json};
+
+use super::{Command, Effect, Engine, OperationId, Phase, Request};
+use crate::{
+    message::{self, DeliveryStatus, Envelope, Failure, Kind, StoredMessage},
+    outbox::{Phase as RowPhase, RowState, Settlement, Verdict},
+    rest::{self, HttpError, HttpResponse, StoredFacts},
+    store::{Key, MAX_NUMBER, Operation, RECORD_VERSION, Reply, StoreError, StoreResult, Table, Transaction, is_known},
+    tabs::TabMessage,
+    timeline::{self, Pending},
+};
+
+impl Engine {
+    pub(super) fn send(&mut self, command: Command) {
+        let Command::Send { op, id, conversation_id, content, message_type, metadata } = &command else { return };
+        let op = *op;
+        if self.closing.is_some() || self.phase == Phase::Closed {
+            return self.fail(op, "client_closed", "unable to send; because the client was closed");
+        }
+        if let Err(rejection) = message::check(conversation_id, content, message_type, metadata) {
+            return self.fail(op, rejection.code, rejection.message);
+        }
+        if self.phase != Phase::Running {
+            let known_to_be_signed_out = matches!(self.phase, Phase::Identifying { until: u64::MAX })
+                || self.session.missing().is_some();
+            if known_to_be_signed_out {
+                return self.fail(op, "needs_auth", "unable to send; because nobody is signed in");
+            }
+            return self.waiting.push(command);
+        }
+        if !self.durable {
+            let message = "unable to send; because this browser gives no durable storage";
+            return self.fail(op, "storage_unavailable", message);
+        }
+        let envelope = Envelope {
+            id: id.clone(),
+            conversation_id: conversation_id.clone(),
+            kind: Kind::Message,
+            target_id: None,
+            content: content.clone(),
+            message_type: message_type.clone(),
+            metadata: metadata.clone(),
+            created_at: self.now.wall,
+        };
+        let add = Operation::Add { value: record(&envelope, None) };
+        self.store(Request::Persist { op, envelope }, Transaction::strict(vec![add]));
+    }
+
+    pub(super) fn persisted(&mut self, op: OperationId, envelope: Envelope, result: StoreResult) {
+        let key = match result.as_deref() {
+            Ok([Reply::Key(key)]) => *key,
+            Ok(_) => return self.fail(op, "storage_failed", "unable to send; because the database answered nonsense"),
+            Err(error) => {
+                let (code, message) = match error {
+                    StoreError::Unavailable(_) | StoreError::Outdated => {
+                        ("storage_unavailable", "unable to send; because this browser gives no durable storage")
+                    }
+                    StoreError::Full => ("storage_full", "unable to send; because this browser's storage is full"),
+                    StoreError::Robbed | StoreError::Failed(_) => {
+                        ("storage_failed", "unable to send; because the database did not take the message")
+                    }
+                };
+                return self.fail(op, code, message);
+            }
+        };
+        self.outbox.add(key, envelope.clone());
+        let row = Pending { key, envelope, state: queued(), next_attempt_wall: None };
+        let shown = timeline::show_pending(&row, &self.user_id, &self.own_role(&row.envelope.conversation_id));
+        self.publish_outbox();
+        self.done(op, json!({"message": shown}));
+        if self.role.generation().is_none() {
+            self.tell(TabMessage::Enqueued);
+        } else {
+            self.tell_changed = true;
+        }
+    }
+
+    // ---- what is in the database
+
+    /// All rows, for a tab that starts, follows, or was asleep.
+    pub(super) fn read_outbox(&mut self) {
+        if self.durable {
+            self.store(Request::ReadOutbox, Transaction::relaxed(vec![list_from(0)]));
+        }
+    }
+
+    pub(super) fn outbox_read(&mut self, result: StoreResult) {
+        if self.role.generation().is_some() {
+            return;
+        }
+        if let Ok([Reply::List(records)]) = result.as_deref() {
+            self.forget_outbox();
+            self.take_rows(records);
+        }
+    }
+
+    pub(super) fn forget_outbox(&mut self) {
+        self.outbox.forget();
+        self.reading_outbox = false;
+    }
+
+    fn take_rows(&mut self, records: &[Value]) {
+        let through = records.iter().filter_map(|record| record.get("key")?.as_u64()).max().unwrap_or(0);
+        self.outbox.read(records.iter().filter_map(read_record).collect(), through);
+    }
+
+    // ---- requests
+
+    /// A request is built from rows that are read from the database right before, in a transaction
+    /// that fails if another tab leads by now.
+    pub(super) fn drain(&mut self) {
+        let Some(generation) = self.role.generation() else { return };
+        if self.reading_outbox || self.outbox.is_in_flight() || !self.durable {
+            return;
+        }
+        let due = self.outbox.is_due(self.now.mono);
+        let without_token = self.session.token(self.now.mono, &self.user_id).is_none();
+        self.outbox.set_waiting_auth(due && without_token && self.session.missing().is_some());
+        if self.unread || (due && !without_token) {
+            self.unread = false;
+            self.reading_outbox = true;
+            let read = Transaction::relaxed(vec![list_from(self.outbox.unread_from())]).of_generation(generation);
+            self.store(Request::ReadNewRows, read);
+        }
+    }
+
+    pub(super) fn new_rows_read(&mut self, result: StoreResult) {
+        self.reading_outbox = false;
+        if self.role.generation().is_none() {
+            return;
+        }
+        match result.as_deref() {
+            Ok([Reply::List(records)]) => self.take_rows(records),
+            Err(StoreError::Robbed) => return self.requeue_for_lead(),
+            _ => return,
+        }
+        let Some(token) = self.session.token(self.now.mono, &self.user_id) else { return };
+        let jwt = token.jwt.clone();
+        let target = rest::Target {
+            url: &self.config.url,
+            api_key: &self.config.api_key,
+            token: &jwt,
+            user_id: &self.user_id,
+            timeout_ms: self.config.request_timeout_ms,
+        };
+        let rows = self.outbox.take_request(self.now.mono);
+        if rows.is_empty() {
+            return;
+        }
+        let http = rest::send(target, rows.into_iter());
+        let request = self.expect(Request::Send { jwt });
+        self.effects.push_back(Effect::Http { request, http });
+    }
+
+    pub(super) fn send_answered(&mut self, jwt: &str, result: Result<HttpResponse, HttpError>) {
+        let outcome = rest::judge(result);
+        self.note_token(jwt, &outcome);
+        let settlement = self.outbox.settle(self.now.mono, outcome);
+        if settlement.wants_token && !settlement.token_rejected {
+            self.session.renew(self.now.mono);
+        }
+        match &settlement.misconfigured {
+            Some(failure) => self.problem(None, &failure.code.clone(), &failure.message.clone()),
+            None => self.clear_problem(None, "schema_missing"),
+        }
+        let Some(generation) = self.role.generation().filter(|_| !settlement.verdicts.is_empty()) else {
+            return self.outbox.finish(&settlement);
+        };
+        let operations = settlement.verdicts.iter().flat_map(|(key, envelope, verdict)| match verdict {
+            Verdict::Stored(facts) => vec![
+                Operation::Delete { table: Table::Outbox, key: Key::Number(*key) },
+                Operation::Put { table: Table::Messages, value: cached(&stored_message(envelope, facts, &self.user_id)) },
+            ],
+            Verdict::Refused(failure) => {
+                let mut value = record(envelope, Some(failure));
+                value["key"] = (*key).into();
+                vec![Operation::Put { table: Table::Outbox, value }]
+            }
+        });
+        let transaction = Transaction::strict(operations.collect()).of_generation(generation);
+        self.store(Request::Settle(settlement), transaction);
+    }
+
+    /// Whatever decided about a token, the session hears of it.
+    pub(super) fn note_token(&mut self, jwt: &str, outcome: &rest::Outcome) {
+        match outcome {
+            rest::Outcome::Answer(_) => self.session.accepted(),
+            rest::Outcome::Unauthorized => self.session.rejected(jwt),
+            _ => {}
+        }
+    }
+
+    pub(super) fn settled(&mut self, settlement: Settlement, result: StoreResult) {
+        match result {
+            Err(StoreError::Robbed) => return self.requeue_for_lead(),
+            Err(_) => {
+                let failure = Failure {
+                    code: "storage_failed".into(),
+                    retryable: true,
+                    http_status: None,
+                    pg_code: None,
+                    message: "unable to note that the message is sent; because the database did not take it".into(),
+                };
+                return self.outbox.unsettled(self.now.mono, &failure);
+            }
+            Ok(_) => {}
+        }
+        self.outbox.finish(&settlement);
+        for (_, envelope, verdict) in &settlement.verdicts {
+            if let Verdict::Stored(facts) = verdict {
+                let message = stored_message(envelope, facts, &self.user_id);
+                self.note_sent(&message);
+                self.take_in(message);
+            }
+        }
+        if settlement.progressed {
+            self.outbox.resume();
+        }
+        self.tell_changed = true;
+    }
+
+    /// The row itself came back before its answer did: that is evidence too.
+    pub(super) fn note_evidence(&mut self, message: &StoredMessage) {
+        let Some(generation) = self.role.generation() else { return };
+        let Some(key) = self.outbox.idle_key(&message.conversation_id, &message.id) else { return };
+        let delete = Operation::Delete { table: Table::Outbox, key: Key::Number(key) };
+        let transaction = Transaction::strict(vec![delete]).of_generation(generation);
+        self.store(Request::Evidence { key, message: message.clone() }, transaction);
+    }
+
+    pub(super) fn evidence_written(&mut self, key: u64, message: &StoredMessage, result: StoreResult) {
+        match result {
+            Ok(_) => {
+                self.outbox.remove(&message.conversation_id, key);
+                self.note_sent(message);
+                self.tell_changed = true;
+            }
+            Err(StoreError::Robbed) => self.requeue_for_lead(),
+            Err(_) => {}
+        }
+    }
+
+    // ---- Retry
+
+    pub(super) fn retry(&mut self, op: OperationId, conversation_id: Option<String>) {
+        if self.role.generation().is_some() {
+            self.retry_rows(conversation_id.as_deref());
+        } else if self.phase == Phase::Running {
+            self.tell(TabMessage::Retry { conversation_id });
+        }
+        self.done(op, Value::Null);
+    }
+
+    pub(super) fn retry_rows(&mut self, conversation_id: Option<&str>) {
+        self.realtime.handle(self.now.mono, crate::realtime::Input::Woke);
+        let Some(generation) = self.role.generation() else { return };
+        let refused = self.outbox.retry(conversation_id);
+        if refused.is_empty() {
+            return;
+        }
+        let operations = refused.iter().flat_map(|(key, envelope)| {
+            [
+                Operation::Delete { table: Table::Outbox, key: Key::Number(*key) },
+                Operation::Add { value: record(envelope, None) },
+            ]
+        });
+        let transaction = Transaction::strict(operations.collect()).of_generation(generation);
+        self.store(Request::Rekey { old: refused }, transaction);
+    }
+
+    pub(super) fn rekeyed(&mut self, old: Vec<(u64, Envelope)>, result: StoreResult) {
+        match result {
+            Ok(replies) => {
+                let keys = replies.into_iter().filter_map(|reply| if let Reply::Key(key) = reply { Some(key) } else { None });
+                for ((old, envelope), new) in old.into_iter().zip(keys) {
+                    self.outbox.rekeyed(old, new, envelope);
+                }
+                self.tell_changed = true;
+            }
+            Err(StoreError::Robbed) => self.requeue_for_lead(),
+            Err(_) => {}
+        }
+    }
+
+    /// An own message is on the server: from here on its ticks are followed.
+    fn note_sent(&mut self, message: &StoredMessage) {
+        if message.kind == Kind::Message {
+            let conversation = self.awaiting_ticks.entry(message.conversation_id.clone()).or_default();
+            conversation.insert(message.seq, message.id.clone());
+            self.announce(&message.conversation_id, &message.id, DeliveryStatus::Sent, 0, None);
+            self.announce_ticks(&message.conversation_id);
+        }
+    }
+}
+
+/// An outbox record of this version.
+fn record(envelope: &Envelope, refused: Option<&Failure>) -> Value {
+    let mut object = Map::new();
+    envelope.write_to(&mut object);
+    object.insert("v".into(), RECORD_VERSION.into());
+    object.insert("created_at".into(), envelope.created_at.into());
+    object.insert("refused".into(), refused.map(Failure::to_value).into());
+    Value::Object(object)
+}
+
+/// `None` for a record of another version, which stays where it is.
+fn read_record(record: &Value) -> Option<(u64, Envelope, Option<Failure>)> {
+    if !is_known(record) {
+        return None;
+    }
+    let refused = record.get("refused").and_then(Failure::from_value);
+    Some((record.get("key")?.as_u64()?, Envelope::from_record(record)?, refused))
+}
+
+/// A record of the cache.
+pub(super) fn cached(message: &StoredMessage) -> Value {
+    let mut row = message.to_row();
+    row["v"] = RECORD_VERSION.into();
+    row
+}
+
+fn stored_message(envelope: &Envelope, facts: &StoredFacts, user_id: &str) -> StoredMessage {
+    StoredMessage {
+        id: envelope.id.clone(),
+        conversation_id: envelope.conversation_id.clone(),
+        seq: facts.seq,
+        kind: facts.kind,
+        target_id: envelope.target_id.clone(),
+        sender_id: Some(user_id.to_owned()),
+        sender_role: facts.sender_role.clone(),
+        content: facts.content.clone(),
+        message_type: envelope.message_type.clone(),
+        metadata: envelope.metadata.clone(),
+        created_at: facts.created_at.clone(),
+        edited_at: None,
+        deleted_at: None,
+    }
+}
+
+fn queued() -> RowState {
+    RowState {
+        status: DeliveryStatus::Sending,
+        phase: RowPhase::Queued,
+        retry_count: 0,
+        next_attempt_at: None,
+        blocked_by: None,
+        failure: None,
+    }
+}
+
+fn list_from(key: u64) -> Operation {
+    Operation::List { table: Table::Outbox, from: Key::Number(key), to: Key::Number(MAX_NUMBER) }
+}

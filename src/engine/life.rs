@@ -1,0 +1,402 @@
+//! From start to shutdown: whose outbox it is, the database, the lead, and the page around it.
+
+use std::collections::BTreeMap;
+
+use super::{Command, Effect, Engine, OperationId, PageEvent, Phase, Request};
+use crate::{
+    realtime::{self, ChannelConfig, SocketState},
+    session::Missing,
+    store::{Key, Operation, Reply, StoreError, StoreResult, Table, Transaction},
+    tabs::{BEAT_MS, Role, TabMessage},
+};
+use serde_json::json;
+
+/// How long the app may take to say who is signed in before the last one to be so is believed.
+const IDENTITY_TIMEOUT_MS: u64 = 5_000;
+
+impl Engine {
+    pub(super) fn start(&mut self, remembered_user: Option<String>, visible: bool, online: bool) {
+        if self.phase != Phase::New {
+            return;
+        }
+        self.remembered_user = remembered_user;
+        self.visible = visible;
+        self.health.set_online(online);
+        match self.config.user_id.clone() {
+            Some(user_id) => self.identify(user_id),
+            None => self.phase = Phase::Identifying { until: self.now.mono + IDENTITY_TIMEOUT_MS },
+        }
+    }
+
+    /// Whether something waits for the app's answer to "who is signed in, and with which token?".
+    pub(super) fn wants_token(&self) -> bool {
+        let now = self.now.mono;
+        match self.phase {
+            Phase::Identifying { .. } => true,
+            Phase::Running if self.closing.is_none() => {
+                let leading = self.role.generation().is_some();
+                let work = leading && (self.outbox.is_due(now) || self.sync.is_due(now) || self.receipt_waits());
+                let missing = self.session.missing().is_some_and(|missing| missing != Missing::Failed);
+                (work || self.realtime_wants_token || missing) && self.session.token(now, &self.user_id).is_none()
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn on_token(&mut self, request: u64, result: Result<Option<String>, String>) {
+        if !matches!(self.requests.remove(&request), Some(Request::Token)) {
+            return;
+        }
+        let known = (!self.user_id.is_empty()).then_some(self.user_id.as_str());
+        self.session.answer(self.now.mono, result.map_err(|_| ()), known);
+        if let Phase::Identifying { .. } = self.phase {
+            match (self.session.user_id().map(str::to_owned), self.session.missing()) {
+                (Some(user_id), _) => self.identify(user_id),
+                (None, Some(Missing::Failed)) => self.identify_by_memory(),
+                _ => self.reject_waiting("needs_auth", "unable to send; because nobody is signed in"),
+            }
+        }
+        let missing = self.session.missing();
+        self.health.set_needs_auth(missing.is_some_and(|missing| missing != Missing::Failed));
+        if matches!(missing, Some(Missing::SignedOut | Missing::OtherUser)) {
+            self.step_aside();
+        } else if missing.is_none() && self.role == Role::Aside && self.phase == Phase::Running {
+            self.queue_for_lead();
+        }
+        if std::mem::take(&mut self.realtime_wants_token) {
+            let token = self.session.token(self.now.mono, &self.user_id).map(|token| realtime::Token {
+                jwt: token.jwt.clone(),
+                expires_at: Some(token.expires_at),
+            });
+            self.realtime.handle(self.now.mono, realtime::Input::Token(token));
+        }
+    }
+
+    /// The app cannot say who is signed in, perhaps for want of a network: believe the last one.
+    pub(super) fn identify_by_memory(&mut self) {
+        match self.remembered_user.take() {
+            Some(user_id) => self.identify(user_id),
+            None => {
+                self.phase = Phase::Identifying { until: u64::MAX };
+                self.reject_waiting("needs_auth", "unable to send; because it is not known who is signed in");
+            }
+        }
+    }
+
+    fn identify(&mut self, user_id: String) {
+        if self.config.user_id.is_none() {
+            let key = format!("surechat:user:{}", self.config.url);
+            self.effects.push_back(Effect::RememberUser { key, user_id: user_id.clone() });
+        }
+        self.user_id = user_id;
+        self.phase = Phase::Opening;
+        self.effects.push_back(Effect::OpenStore { name: self.name() });
+    }
+
+    /// Of the database, the lock and the channel: one project, one user.
+    fn name(&self) -> String {
+        let project = self.config.url.split("://").last().unwrap_or_default();
+        format!("surechat:1:{project}:{}", self.user_id)
+    }
+
+    pub(super) fn on_store_opened(&mut self, result: Result<(), StoreError>) {
+        if self.phase != Phase::Opening {
+            return;
+        }
+        self.phase = Phase::Running;
+        self.durable = result.is_ok();
+        self.updates.push_back(super::Update::Storage { durable: self.durable });
+        let name = self.name();
+        self.effects.push_back(Effect::JoinTabs { name });
+        self.tell(TabMessage::Hello);
+        self.read_outbox();
+        self.queue_for_lead();
+        for command in std::mem::take(&mut self.waiting) {
+            self.send(command);
+        }
+        for conversation_id in self.timelines.keys().cloned().collect::<Vec<_>>() {
+            self.load(conversation_id);
+        }
+    }
+
+    pub(super) fn on_store_lost(&mut self, outdated: bool) {
+        if outdated {
+            self.durable = false;
+            self.updates.push_back(super::Update::Storage { durable: false });
+            self.problem(None, "storage_outdated", "unable to store messages; because another tab uses a newer layout");
+            self.step_aside();
+        }
+    }
+
+    // ---- the lead
+
+    fn queue_for_lead(&mut self) {
+        self.role = Role::Following;
+        let name = self.name();
+        self.effects.push_back(Effect::AcquireLock { name });
+    }
+
+    pub(super) fn on_lock_granted(&mut self) {
+        if self.role != Role::Following {
+            return;
+        }
+        if self.durable {
+            self.role = Role::Taking;
+            self.store(Request::RaiseGeneration, Transaction::strict(vec![Operation::RaiseGeneration]));
+        } else {
+            self.lead(0);
+        }
+    }
+
+    pub(super) fn generation_raised(&mut self, result: StoreResult) {
+        match (self.role, result.as_deref()) {
+            (Role::Taking, Ok([Reply::Key(generation)])) => self.lead(*generation),
+            (Role::Taking, _) => self.requeue_for_lead(),
+            _ => {}
+        }
+    }
+
+    fn lead(&mut self, generation: u64) {
+        self.role = Role::Leading { generation };
+        self.beat_at = self.now.mono + BEAT_MS;
+        self.forget_outbox();
+        self.unread = true;
+        if self.durable {
+            let all = Operation::List {
+                table: Table::Conversations,
+                from: Key::Text(String::new()),
+                to: Key::Text("\u{ffff}".into()),
+            };
+            self.store(Request::Conversations, Transaction::relaxed(vec![all]));
+        }
+        for conversation_id in self.timelines.keys() {
+            self.sync.track(conversation_id);
+        }
+        let inbox = ChannelConfig { private: true, replication_ready: true, ..ChannelConfig::default() };
+        let topic = format!("chat-user:{}", self.user_id);
+        self.realtime.set_desired(self.now.mono, BTreeMap::from([(topic, inbox)]));
+        self.realtime.start(self.now.mono);
+        self.sync.set_live(self.now.mono, false);
+    }
+
+    /// Another tab leads by now, or our lock is gone: stop acting, and wait for the next turn.
+    pub(super) fn on_lock_lost(&mut self) {
+        if matches!(self.role, Role::Taking | Role::Leading { .. }) {
+            self.requeue_for_lead();
+        }
+    }
+
+    pub(super) fn requeue_for_lead(&mut self) {
+        self.step_aside();
+        self.queue_for_lead();
+    }
+
+    fn step_aside(&mut self) {
+        if self.role == Role::Aside {
+            return;
+        }
+        self.role = Role::Aside;
+        self.effects.push_back(Effect::ReleaseLock);
+        self.abort_requests();
+        self.realtime.stop(self.now.mono);
+        self.realtime_wants_token = false;
+        self.health.set_ready(false);
+        self.sync.set_live(self.now.mono, false);
+        self.leader_status = None;
+    }
+
+    fn abort_requests(&mut self) {
+        let http = |purpose: &Request| matches!(purpose, Request::Send { .. } | Request::Sync { .. } | Request::Ack { .. });
+        let aborted: Vec<u64> = self.requests.iter().filter(|(_, purpose)| http(purpose)).map(|(id, _)| *id).collect();
+        for request in aborted {
+            self.requests.remove(&request);
+            self.effects.push_back(Effect::AbortHttp { request });
+        }
+        self.outbox.abandon();
+        self.sync.abandon();
+        self.acking = false;
+    }
+
+    pub(super) fn on_heard(&mut self, message: TabMessage) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let leading = self.role.generation().is_some();
+        match message {
+            TabMessage::Hello if leading => self.tell(TabMessage::Status(self.health.status())),
+            TabMessage::Enqueued if leading => self.unread = true,
+            TabMessage::Open { conversation_id } if leading => {
+                self.sync.track(&conversation_id);
+            }
+            TabMessage::Retry { conversation_id } if leading => self.retry_rows(conversation_id.as_deref()),
+            TabMessage::Status(status) if !leading => self.leader_status = Some(status),
+            TabMessage::Enqueued if !leading => self.read_outbox(),
+            TabMessage::Changed if !leading => self.read_anew(),
+            _ => {}
+        }
+    }
+
+    /// What other tabs wrote.
+    fn read_anew(&mut self) {
+        self.read_outbox();
+        for conversation_id in self.timelines.keys().cloned().collect::<Vec<_>>() {
+            self.load(conversation_id);
+        }
+    }
+
+    // ---- the live channel
+
+    pub(super) fn pump_realtime(&mut self) {
+        while let Some(output) = self.realtime.poll_output() {
+            match output {
+                realtime::Output::NeedToken => self.realtime_wants_token = true,
+                output => self.effects.push_back(Effect::Socket(output)),
+            }
+        }
+        while let Some(event) = self.realtime.poll_event() {
+            self.on_realtime(event);
+        }
+        if self.realtime_wants_token
+            && let Some(token) = self.session.token(self.now.mono, &self.user_id)
+        {
+            let token = realtime::Token { jwt: token.jwt.clone(), expires_at: Some(token.expires_at) };
+            self.realtime_wants_token = false;
+            self.realtime.handle(self.now.mono, realtime::Input::Token(Some(token)));
+            self.pump_realtime();
+        }
+    }
+
+    fn on_realtime(&mut self, event: realtime::Event) {
+        use realtime::Event;
+        let now = self.now.mono;
+        match event {
+            Event::State(SocketState::Backoff { failures, .. }) => self.health.set_failures(failures),
+            Event::State(_) | Event::PresenceState { .. } | Event::PresenceDiff { .. } | Event::Change { .. } => {}
+            Event::ChannelReady { .. } => {
+                self.health.set_ready(true);
+                self.clear_problem(None, "realtime_refused");
+                self.sync.set_live(now, true);
+                self.sync.all_due();
+                self.outbox.resume();
+            }
+            Event::ChannelLost { .. } => {
+                self.health.set_ready(false);
+                self.sync.set_live(now, false);
+            }
+            Event::ChannelRefused { .. } => {
+                self.problem(None, "realtime_refused", "unable to join the live channel; because the server refused it");
+            }
+            Event::MaybeGap { .. } => self.sync.all_due(),
+            Event::Broadcast { event, payload, .. } => match event.as_str() {
+                "message" => self.on_live_message(&payload),
+                "receipt" => self.on_live_receipt(&payload),
+                _ => {}
+            },
+            Event::TokenRejected => {
+                if let Some(jwt) = self.session.token(now, &self.user_id).map(|token| token.jwt.clone()) {
+                    self.session.rejected(&jwt);
+                }
+            }
+        }
+    }
+
+    // ---- the page
+
+    pub(super) fn on_page(&mut self, event: PageEvent) {
+        let now = self.now.mono;
+        match event {
+            PageEvent::Online => {
+                self.health.set_online(true);
+                self.realtime.handle(now, realtime::Input::Online);
+                self.wake();
+            }
+            PageEvent::Offline => {
+                self.health.set_online(false);
+                self.sync.set_live(now, false);
+                self.realtime.handle(now, realtime::Input::Offline);
+            }
+            PageEvent::Hidden => self.visible = false,
+            PageEvent::Visible => {
+                self.visible = true;
+                self.mark_shown();
+                self.realtime.handle(now, realtime::Input::Woke);
+                self.wake();
+            }
+            PageEvent::Frozen | PageEvent::Leaving => {
+                if self.phase == Phase::Running {
+                    self.step_aside();
+                }
+            }
+            PageEvent::Resumed | PageEvent::Shown { .. } => self.come_back(),
+        }
+    }
+
+    /// After sleep nothing that was remembered is believed.
+    fn come_back(&mut self) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.realtime.handle(self.now.mono, realtime::Input::Woke);
+        self.wake();
+        if self.role == Role::Aside && !matches!(self.session.missing(), Some(Missing::SignedOut | Missing::OtherUser)) {
+            self.read_anew();
+            self.queue_for_lead();
+        }
+        self.tell(TabMessage::Hello);
+    }
+
+    fn wake(&mut self) {
+        self.session.renew(self.now.mono);
+        self.sync.all_due();
+        self.outbox.resume();
+        self.unread = true;
+    }
+
+    // ---- the end
+
+    pub(super) fn shutdown(&mut self, op: OperationId, discard: bool) {
+        self.reject_waiting("client_closed", "unable to send; because the client was closed");
+        let reloads = std::mem::take(&mut self.reloads);
+        self.fail_reloads(reloads, "client_closed", "unable to load the messages; because the client was closed");
+        self.closing = Some((op, discard));
+        if discard && self.phase == Phase::Running && self.durable {
+            let all = Operation::DeleteRange { table: Table::Outbox, from: Key::Number(0), to: Key::Number(crate::store::MAX_NUMBER) };
+            self.store(Request::Discard, Transaction::strict(vec![all]));
+        }
+        self.finish_closing();
+    }
+
+    pub(super) fn discarded(&mut self, result: StoreResult) {
+        if result.is_ok() {
+            self.forget_outbox();
+        }
+    }
+
+    /// The end comes when the last write of a message is decided.
+    pub(super) fn finish_closing(&mut self) {
+        let writing = |purpose: &Request| {
+            matches!(purpose, Request::Persist { .. } | Request::Settle(_) | Request::Discard | Request::Rekey { .. })
+        };
+        let Some((op, _)) = self.closing else { return };
+        if self.phase == Phase::Closed || self.requests.values().any(writing) {
+            return;
+        }
+        self.step_aside();
+        self.realtime.stop(self.now.mono);
+        while let Some(output) = self.realtime.poll_output() {
+            self.effects.push_back(Effect::Socket(output));
+        }
+        self.phase = Phase::Closed;
+        self.effects.push_back(Effect::CloseAll);
+        let unsent = self.outbox.len();
+        self.done(op, json!({"unsent": unsent}));
+    }
+
+    fn reject_waiting(&mut self, code: &str, message: &str) {
+        for command in std::mem::take(&mut self.waiting) {
+            if let Command::Send { op, .. } = command {
+                self.fail(op, code, message);
+            }
+        }
+    }
+}

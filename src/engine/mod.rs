@@ -1,0 +1,326 @@
+//! The engine: decides everything, does nothing.
+//!
+//! ```text
+//! engine.handle(now, input);                      // everything that can happen
+//! while let Some(effect) = engine.poll_effect()   // do it; its completion comes back as an input
+//! while let Some(update) = engine.poll_update()   // what an observer learns
+//! engine.next_deadline()                          // feed Input::Timer then; late or twice is harmless
+//! ```
+//!
+//! It is plain Rust: no browser, no clock, no randomness, no panic. After every input it looks at
+//! what *could* be done now (`pump`), instead of remembering what was about to be done: a lost
+//! signal makes things later, never undone.
+
+mod delivery;
+mod io;
+mod life;
+mod publish;
+mod reading;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+pub use io::{
+    Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Problem, RequestId, Update,
+};
+use serde_json::Value;
+
+use crate::{
+    health::{ConnectionStatus, Health},
+    message::{DeliveryStatus, Envelope, MessageId, StoredMessage},
+    outbox::{Outbox, Settlement},
+    realtime::{self, Realtime},
+    session::Session,
+    store::Transaction,
+    sync::{Sync, SyncState},
+    tabs::{BEAT_MS, Role, TabMessage},
+    timeline::Timeline,
+};
+
+/// Where the engine is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    New,
+    /// It does not know yet whose outbox it is.
+    Identifying {
+        until: u64,
+    },
+    Opening,
+    Running,
+    Closed,
+}
+
+/// What an effect was for.
+enum Request {
+    Token,
+    Persist { op: OperationId, envelope: Envelope },
+    /// Rows for the screen, in a tab that starts or follows.
+    ReadOutbox,
+    /// New rows before a request is built.
+    ReadNewRows,
+    Send { jwt: String },
+    Settle(Settlement),
+    /// Rows that came back as stored before their answer did.
+    Evidence { key: u64, message: StoredMessage },
+    Rekey { old: Vec<(u64, Envelope)> },
+    RaiseGeneration,
+    Conversations,
+    Conversation { conversation_id: String },
+    Rows { conversation_id: String },
+    SaveRows { conversation_id: String, cursor: u64 },
+    Sync { jwt: String },
+    Ack { jwt: String },
+    Discard,
+}
+
+/// A call of the app that waits for a sync.
+struct Reload {
+    op: OperationId,
+    conversation_id: String,
+    until: u64,
+}
+
+pub struct Engine {
+    config: Config,
+    now: Now,
+    phase: Phase,
+    user_id: String,
+    remembered_user: Option<String>,
+    visible: bool,
+    /// `false`: there is no database, and nothing is promised.
+    durable: bool,
+
+    session: Session,
+    health: Health,
+    realtime: Realtime,
+    realtime_wants_token: bool,
+    outbox: Outbox,
+    sync: Sync,
+    role: Role,
+    timelines: BTreeMap<String, Timeline>,
+
+    /// Sends that wait until it is known whose they are.
+    waiting: Vec<Command>,
+    reloads: Vec<Reload>,
+    closing: Option<(OperationId, bool)>,
+    reading_outbox: bool,
+    /// Another tab may have added rows.
+    unread: bool,
+    beat_at: u64,
+    acking: bool,
+    ack_not_before: u64,
+    ack_failures: u32,
+    /// Own messages of this session by conversation and seq, until they are read.
+    awaiting_ticks: BTreeMap<String, BTreeMap<u64, MessageId>>,
+
+    requests: BTreeMap<RequestId, Request>,
+    last_request: RequestId,
+    effects: VecDeque<Effect>,
+    updates: VecDeque<Update>,
+
+    leader_status: Option<ConnectionStatus>,
+    said_status: Option<ConnectionStatus>,
+    said_pending: Option<BTreeMap<String, usize>>,
+    said_sync: BTreeMap<String, SyncState>,
+    said_delivery: BTreeMap<MessageId, DeliveryStatus>,
+    loaded: BTreeSet<String>,
+    problems: BTreeMap<Option<String>, Problem>,
+    tell_changed: bool,
+}
+
+impl Engine {
+    pub fn new(config: Config, seed: u64) -> Self {
+        let mut seeds = fastrand::Rng::with_seed(seed);
+        let endpoint = format!("{}/realtime/v1/websocket", config.url.replacen("http", "ws", 1));
+        Self {
+            now: Now::default(),
+            phase: Phase::New,
+            user_id: String::new(),
+            remembered_user: None,
+            visible: true,
+            durable: true,
+            session: Session::default(),
+            health: Health::new(true),
+            realtime: Realtime::new(realtime::Config::new(endpoint, config.api_key.clone()), seeds.u64(..)),
+            realtime_wants_token: false,
+            outbox: Outbox::new(config.resume_on_reconnect, seeds.u64(..)),
+            sync: Sync::new(seeds.u64(..)),
+            role: Role::Aside,
+            timelines: BTreeMap::new(),
+            waiting: Vec::new(),
+            reloads: Vec::new(),
+            closing: None,
+            reading_outbox: false,
+            unread: false,
+            beat_at: 0,
+            acking: false,
+            ack_not_before: 0,
+            ack_failures: 0,
+            awaiting_ticks: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            last_request: 0,
+            effects: VecDeque::new(),
+            updates: VecDeque::new(),
+            leader_status: None,
+            said_status: None,
+            said_pending: None,
+            said_sync: BTreeMap::new(),
+            said_delivery: BTreeMap::new(),
+            loaded: BTreeSet::new(),
+            problems: BTreeMap::new(),
+            tell_changed: false,
+            config,
+        }
+    }
+
+    pub fn handle(&mut self, now: Now, input: Input) {
+        // A monotonic clock that steps back is somebody else's mistake, and must not be ours.
+        self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
+        match input {
+            Input::Command(command) => self.on_command(command),
+            Input::Page(event) => self.on_page(event),
+            Input::StoreOpened { result } => self.on_store_opened(result),
+            Input::StoreLost { outdated } => self.on_store_lost(outdated),
+            Input::Stored { request, result } => self.on_stored(request, result),
+            Input::Http { request, result } => self.on_http(request, result),
+            Input::Token { request, result } => self.on_token(request, result),
+            Input::Socket(input) => self.realtime.handle(self.now.mono, input),
+            Input::LockGranted => self.on_lock_granted(),
+            Input::LockLost => self.on_lock_lost(),
+            Input::Heard(message) => self.on_heard(message),
+            Input::Timer => self.on_timer(),
+        }
+        self.pump();
+        self.publish();
+    }
+
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    pub fn poll_update(&mut self) -> Option<Update> {
+        self.updates.pop_front()
+    }
+
+    /// When the engine wants [`Input::Timer`], on the monotonic clock in milliseconds.
+    pub fn next_deadline(&self) -> Option<(u64, DeadlineReason)> {
+        if matches!(self.phase, Phase::New | Phase::Closed) {
+            return None;
+        }
+        let leading = self.role.generation().is_some();
+        let only = |wanted: bool, at: u64| wanted.then_some(at);
+        let wants_token = self.wants_token();
+        [
+            (if let Phase::Identifying { until } = self.phase { Some(until) } else { None }, DeadlineReason::Identity),
+            (only(wants_token, self.session.deadline()), DeadlineReason::Token),
+            (self.reloads.iter().map(|reload| reload.until).min(), DeadlineReason::Call),
+            (self.outbox.deadline().filter(|_| leading && !self.reading_outbox && !wants_token), DeadlineReason::Attempt),
+            (self.sync.deadline().filter(|_| leading && !wants_token), DeadlineReason::Sync),
+            (only(leading && self.receipt_waits() && !wants_token, self.ack_not_before), DeadlineReason::Receipts),
+            (only(leading, self.beat_at), DeadlineReason::Beat),
+            (self.realtime.poll_timeout().map(|(at, _)| at), DeadlineReason::Realtime),
+        ]
+        .into_iter()
+        .filter_map(|(at, reason)| Some((at?, reason)))
+        .min_by_key(|(at, _)| *at)
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Start { remembered_user, visible, online } => self.start(remembered_user, visible, online),
+            Command::Send { .. } => self.send(command),
+            Command::Open { conversation_id } => self.open(conversation_id),
+            Command::Close { conversation_id } => self.close(&conversation_id),
+            Command::Reload { op, conversation_id } => self.reload(op, conversation_id),
+            Command::Retry { op, conversation_id } => self.retry(op, conversation_id),
+            Command::MarkRead { conversation_id } => self.mark_read(&conversation_id),
+            Command::Shutdown { op, discard } => self.shutdown(op, discard),
+        }
+    }
+
+    fn on_stored(&mut self, request: RequestId, result: crate::store::StoreResult) {
+        let Some(purpose) = self.requests.remove(&request) else { return };
+        match purpose {
+            Request::Persist { op, envelope } => self.persisted(op, envelope, result),
+            Request::ReadOutbox => self.outbox_read(result),
+            Request::ReadNewRows => self.new_rows_read(result),
+            Request::Settle(settlement) => self.settled(settlement, result),
+            Request::Evidence { key, message } => self.evidence_written(key, &message, result),
+            Request::Rekey { old } => self.rekeyed(old, result),
+            Request::RaiseGeneration => self.generation_raised(result),
+            Request::Conversations => self.conversations_read(result),
+            Request::Conversation { conversation_id } => self.conversation_read(conversation_id, result),
+            Request::Rows { conversation_id } => self.rows_read(conversation_id, result),
+            Request::SaveRows { conversation_id, cursor } => self.rows_saved(&conversation_id, cursor, result),
+            Request::Discard => self.discarded(result),
+            Request::Token | Request::Send { .. } | Request::Sync { .. } | Request::Ack { .. } => {}
+        }
+        self.finish_closing();
+    }
+
+    fn on_http(&mut self, request: RequestId, result: Result<crate::rest::HttpResponse, crate::rest::HttpError>) {
+        match self.requests.remove(&request) {
+            Some(Request::Send { jwt }) => self.send_answered(&jwt, result),
+            Some(Request::Sync { jwt }) => self.sync_answered(&jwt, result),
+            Some(Request::Ack { jwt }) => self.ack_answered(&jwt, result),
+            _ => {}
+        }
+    }
+
+    fn on_timer(&mut self) {
+        let now = self.now.mono;
+        if let Phase::Identifying { until } = self.phase
+            && until <= now
+        {
+            self.identify_by_memory();
+        }
+        if self.role.generation().is_some() && self.beat_at <= now {
+            self.beat_at = now + BEAT_MS;
+            self.unread = true;
+        }
+        self.realtime.handle_timeout(now);
+        let (late, waiting) = std::mem::take(&mut self.reloads).into_iter().partition(|reload| reload.until <= now);
+        self.reloads = waiting;
+        self.fail_reloads(late, "timeout", "unable to load the messages; because the server did not answer in time");
+    }
+
+    /// Whatever can be done now, is.
+    fn pump(&mut self) {
+        self.pump_realtime();
+        if self.phase == Phase::Running && self.closing.is_none() {
+            self.drain();
+            self.catch_up();
+            self.acknowledge();
+            self.pump_realtime();
+        }
+        if self.wants_token() && self.session.ask(self.now.mono) {
+            let request = self.expect(Request::Token);
+            self.effects.push_back(Effect::FetchToken { request });
+        }
+    }
+
+    fn store(&mut self, purpose: Request, transaction: Transaction) {
+        let request = self.expect(purpose);
+        self.effects.push_back(Effect::Store { request, transaction });
+    }
+
+    fn expect(&mut self, purpose: Request) -> RequestId {
+        self.last_request += 1;
+        self.requests.insert(self.last_request, purpose);
+        self.last_request
+    }
+
+    fn tell(&mut self, message: TabMessage) {
+        self.effects.push_back(Effect::Tell(message));
+    }
+
+    fn done(&mut self, op: OperationId, result: Value) {
+        self.updates.push_back(Update::Done { op, result });
+    }
+
+    fn fail(&mut self, op: OperationId, code: &str, message: &str) {
+        self.updates.push_back(Update::Failed { op, error: Problem::new(code, message) });
+    }
+}
+
+#[cfg(test)]
+mod tests;

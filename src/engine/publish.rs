@@ -1,0 +1,173 @@
+//! What observers are told: only what has changed, and ticks only upwards.
+
+use std::collections::BTreeMap;
+
+use super::{Engine, Phase, Problem, Update};
+use crate::{
+    health::ConnectionStatus,
+    message::{DeliveryStatus, Failure, MessageId},
+    tabs::TabMessage,
+    timeline::{self, Pending},
+};
+
+impl Engine {
+    pub(super) fn publish(&mut self) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.publish_outbox();
+        for (conversation_id, timeline) in &mut self.timelines {
+            if let Some(patch) = timeline.take_patch() {
+                self.updates.push_back(Update::Messages { conversation_id: conversation_id.clone(), patch });
+            }
+        }
+        self.publish_status();
+        self.publish_sync();
+        if std::mem::take(&mut self.tell_changed) && self.role.generation().is_some() {
+            self.tell(TabMessage::Changed);
+        }
+    }
+
+    pub(super) fn publish_outbox(&mut self) {
+        let touched = self.outbox.take_touched();
+        if touched.is_empty() {
+            return;
+        }
+        for conversation_id in touched {
+            let rows: Vec<Pending> = self
+                .outbox
+                .rows(&conversation_id)
+                .into_iter()
+                .map(|(key, envelope, state)| Pending {
+                    key,
+                    envelope: envelope.clone(),
+                    next_attempt_wall: state.next_attempt_at.map(|at| self.now.wall + at.saturating_sub(self.now.mono)),
+                    state,
+                })
+                .collect();
+            for Pending { envelope, state, .. } in &rows {
+                self.announce(&conversation_id, &envelope.id, state.status, state.retry_count, state.failure.clone());
+            }
+            if let Some(timeline) = self.timelines.get_mut(&conversation_id) {
+                timeline.set_pending(rows);
+            }
+        }
+        let conversations = self.outbox.counts();
+        if self.said_pending.as_ref() != Some(&conversations) {
+            self.said_pending = Some(conversations.clone());
+            self.updates.push_back(Update::Pending { total: self.outbox.len(), conversations });
+        }
+    }
+
+    fn publish_status(&mut self) {
+        let follows = self.role.generation().is_none();
+        let own = self.health.status();
+        let believes_leader = follows && !matches!(own, ConnectionStatus::NeedsAuth | ConnectionStatus::Disconnected);
+        let status = self.leader_status.filter(|_| believes_leader).unwrap_or(own);
+        if self.said_status != Some(status) {
+            self.said_status = Some(status);
+            self.updates.push_back(Update::Connection(status));
+            if !follows {
+                self.tell(TabMessage::Status(status));
+            }
+        }
+    }
+
+    fn publish_sync(&mut self) {
+        let status = self.health.status();
+        let reachable = !matches!(status, ConnectionStatus::Disconnected | ConnectionStatus::NeedsAuth);
+        for conversation_id in self.timelines.keys() {
+            let state = self.sync.state(conversation_id, reachable);
+            if self.said_sync.get(conversation_id) != Some(&state) {
+                self.said_sync.insert(conversation_id.clone(), state);
+                self.updates.push_back(Update::Sync { conversation_id: conversation_id.clone(), state });
+            }
+        }
+    }
+
+    pub(super) fn loaded(&mut self, conversation_id: &str) {
+        if self.timelines.contains_key(conversation_id) && self.loaded.insert(conversation_id.to_owned()) {
+            // The first page comes before the word that it is there.
+            if let Some(patch) = self.timelines.get_mut(conversation_id).and_then(timeline::Timeline::take_patch) {
+                self.updates.push_back(Update::Messages { conversation_id: conversation_id.to_owned(), patch });
+            }
+            self.updates.push_back(Update::Loaded { conversation_id: conversation_id.to_owned() });
+        }
+    }
+
+    // ---- delivery
+
+    pub(super) fn watermarks_moved(&mut self, conversation_id: &str) {
+        let Some(conversation) = self.sync.get(conversation_id) else { return };
+        let (delivered, read) = conversation.watermarks(&self.user_id);
+        let role = self.own_role(conversation_id);
+        if let Some(timeline) = self.timelines.get_mut(conversation_id) {
+            timeline.set_watermarks(delivered, read);
+            timeline.set_own_role(&role);
+        }
+        self.announce_ticks(conversation_id);
+    }
+
+    pub(super) fn announce_ticks(&mut self, conversation_id: &str) {
+        let Some(conversation) = self.sync.get(conversation_id) else { return };
+        let (delivered, read) = conversation.watermarks(&self.user_id);
+        let Some(waiting) = self.awaiting_ticks.get_mut(conversation_id) else { return };
+        let risen: BTreeMap<u64, MessageId> = waiting.range(..=delivered).map(|(seq, id)| (*seq, id.clone())).collect();
+        waiting.retain(|seq, _| *seq > read);
+        for (seq, id) in risen {
+            self.announce(conversation_id, &id, timeline::tick(seq, delivered, read), 0, None);
+        }
+    }
+
+    /// Each state of an own message once, in the order of the way.
+    pub(super) fn announce(
+        &mut self,
+        conversation_id: &str,
+        id: &MessageId,
+        status: DeliveryStatus,
+        retry_count: u32,
+        failure: Option<Failure>,
+    ) {
+        let said = self.said_delivery.get(id).copied();
+        let falls = said.is_some_and(|said| said >= DeliveryStatus::Sent && status <= said);
+        if said == Some(status) || falls {
+            return;
+        }
+        if status == DeliveryStatus::Read {
+            self.said_delivery.remove(id);
+        } else {
+            self.said_delivery.insert(id.clone(), status);
+        }
+        let conversation_id = conversation_id.to_owned();
+        self.updates.push_back(Update::Delivery { conversation_id, id: id.clone(), status, retry_count, failure });
+    }
+
+    pub(super) fn own_role(&self, conversation_id: &str) -> String {
+        let known = self.sync.get(conversation_id).and_then(|conversation| conversation.role(&self.user_id));
+        known.or(self.config.sender_role.as_deref()).unwrap_or_default().to_owned()
+    }
+
+    // ---- problems
+
+    pub(super) fn problem(&mut self, conversation_id: Option<String>, code: &str, message: &str) {
+        let problem = Problem::new(code, message);
+        if self.problems.get(&conversation_id) != Some(&problem) {
+            self.problems.insert(conversation_id.clone(), problem.clone());
+            self.updates.push_back(Update::Problem { conversation_id, error: Some(problem) });
+        }
+    }
+
+    pub(super) fn clear_problem(&mut self, conversation_id: Option<String>, code: &str) {
+        if self.problems.get(&conversation_id).is_some_and(|problem| problem.code == code) {
+            self.problems.remove(&conversation_id);
+            self.updates.push_back(Update::Problem { conversation_id, error: None });
+        }
+    }
+
+    pub(super) fn clear_conversation_problem(&mut self, conversation_id: &str) {
+        if self.problems.remove(&Some(conversation_id.to_owned())).is_some() {
+            let conversation_id = Some(conversation_id.to_owned());
+            self.updates.push_back(Update::Problem { conversation_id, error: None });
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! A message's way in: the cache, catch-up, the live channel, and the receipts that answer it.
+
+use serde_json::{Value, json};
+
+use super::{Engine, OperationId, Phase, Reload, Request, delivery::cached};
+use crate::{
+    engine::Effect,
+    message::{Kind, Member, StoredMessage, text},
+    rest::{self, HttpError, HttpResponse, Outcome, SyncStatus},
+    store::{Key, MAX_NUMBER, Operation, Reply, StoreError, StoreResult, Table, Transaction, is_known},
+    sync::{Conversation, Merge, Synced},
+    tabs::TabMessage,
+    timeline::Timeline,
+};
+
+/// Messages shown at first.
+const PAGE: u64 = 50;
+/// Receipts are gathered for this long.
+const RECEIPT_PAUSE_MS: u64 = 1_000;
+/// A call that waits for a sync waits this long.
+const RELOAD_TIMEOUT_MS: u64 = 15_000;
+
+impl Engine {
+    // ---- opening
+
+    pub(super) fn open(&mut self, conversation_id: String) {
+        if conversation_id.is_empty() || self.timelines.contains_key(&conversation_id) {
+            return;
+        }
+        let role = self.own_role(&conversation_id);
+        self.timelines.insert(conversation_id.clone(), Timeline::new(&self.user_id, &role));
+        if self.phase == Phase::Running {
+            self.load(conversation_id);
+        }
+    }
+
+    pub(super) fn close(&mut self, conversation_id: &str) {
+        self.timelines.remove(conversation_id);
+        self.loaded.remove(conversation_id);
+        self.said_sync.remove(conversation_id);
+    }
+
+    /// From the cache to the screen; and, where this tab leads, on to the server.
+    pub(super) fn load(&mut self, conversation_id: String) {
+        if let Some(timeline) = self.timelines.get_mut(&conversation_id) {
+            timeline.set_user(&self.user_id);
+        }
+        self.outbox.touch(&conversation_id);
+        if self.role.generation().is_some() {
+            self.sync.track(&conversation_id);
+        } else {
+            self.tell(TabMessage::Open { conversation_id: conversation_id.clone() });
+        }
+        if self.durable {
+            let get = Operation::Get { table: Table::Conversations, key: Key::Text(conversation_id.clone()) };
+            self.store(Request::Conversation { conversation_id }, Transaction::relaxed(vec![get]));
+        }
+    }
+
+    pub(super) fn conversation_read(&mut self, conversation_id: String, result: StoreResult) {
+        let record = match result.as_deref() {
+            Ok([Reply::Value(Some(record))]) => Conversation::from_record(record),
+            _ => None,
+        };
+        let Some(record) = record else { return };
+        let from = record.cursor.saturating_sub(PAGE - 1).max(record.low);
+        if self.role.generation().is_none() || !self.sync.track(&conversation_id).is_known() {
+            self.sync.restore(record);
+        }
+        let list = Operation::List {
+            table: Table::Messages,
+            from: Key::Place(conversation_id.clone(), from),
+            to: Key::Place(conversation_id.clone(), MAX_NUMBER),
+        };
+        self.store(Request::Rows { conversation_id }, Transaction::relaxed(vec![list]));
+    }
+
+    pub(super) fn rows_read(&mut self, conversation_id: String, result: StoreResult) {
+        let Some(timeline) = self.timelines.get_mut(&conversation_id) else { return };
+        let Ok([Reply::List(records)]) = result.as_deref() else { return };
+        let rows = records.iter().filter(|record| is_known(record)).filter_map(StoredMessage::from_row);
+        for row in rows.filter(|row| row.kind == Kind::Message) {
+            timeline.fill(row);
+        }
+        self.mark_shown();
+        self.watermarks_moved(&conversation_id);
+        self.loaded(&conversation_id);
+    }
+
+    /// What the database knows of every conversation, at the beginning of a lead.
+    pub(super) fn conversations_read(&mut self, result: StoreResult) {
+        if let Ok([Reply::List(records)]) = result.as_deref() {
+            for conversation in records.iter().filter_map(Conversation::from_record) {
+                if self.sync.get(&conversation.id).is_none_or(|held| !held.is_known()) {
+                    self.sync.restore(conversation);
+                }
+            }
+        }
+    }
+
+    // ---- catch-up
+
+    pub(super) fn reload(&mut self, op: OperationId, conversation_id: String) {
+        if self.closing.is_some() {
+            return self.fail(op, "client_closed", "unable to load the messages; because the client was closed");
+        }
+        if conversation_id.is_empty() {
+            return self.done(op, Value::Null);
+        }
+        if self.role.generation().is_some() {
+            self.sync.track(&conversation_id).due = true;
+            self.sync.hurry();
+        }
+        let until = self.now.mono + RELOAD_TIMEOUT_MS;
+        self.reloads.push(Reload { op, conversation_id, until });
+    }
+
+    pub(super) fn catch_up(&mut self) {
+        let now = self.now.mono;
+        if self.role.generation().is_none() || !self.sync.is_due(now) {
+            return;
+        }
+        let Some(token) = self.session.token(now, &self.user_id) else { return };
+        let jwt = token.jwt.clone();
+        let cursors = self.sync.take_request(now);
+        if cursors.is_empty() {
+            return self.sync.abandon();
+        }
+        let target = rest::Target {
+            url: &self.config.url,
+            api_key: &self.config.api_key,
+            token: &jwt,
+            user_id: &self.user_id,
+            timeout_ms: self.config.request_timeout_ms,
+        };
+        let http = rest::sync(target, cursors.into_iter());
+        let request = self.expect(Request::Sync { jwt });
+        self.effects.push_back(Effect::Http { request, http });
+    }
+
+    pub(super) fn sync_answered(&mut self, jwt: &str, result: Result<HttpResponse, HttpError>) {
+        let outcome = rest::judge(result);
+        self.note_token(jwt, &outcome);
+        let failure = match outcome {
+            Outcome::Answer(body) => {
+                let synced = self.sync.answered(self.now.mono, rest::read_sync(&body), &self.user_id);
+                self.clear_problem(None, "schema_missing");
+                self.outbox.resume();
+                return synced.into_iter().for_each(|(id, synced)| self.synced(id, synced));
+            }
+            Outcome::Unauthorized => return self.sync.abandon(),
+            Outcome::SchemaMissing(failure) => {
+                self.problem(None, &failure.code, &failure.message);
+                failure
+            }
+            Outcome::Unknown(failure)
+            | Outcome::Forbidden(failure)
+            | Outcome::Refused(failure)
+            | Outcome::TooLarge(failure)
+            | Outcome::RateLimited { failure, .. }
+            | Outcome::Retry(failure) => failure,
+        };
+        self.sync.failed(self.now.mono);
+        let reloads = std::mem::take(&mut self.reloads);
+        self.fail_reloads(reloads, &failure.code, "unable to load the messages; because the server could not be reached");
+        // Better an honest empty screen than one that loads for ever.
+        for conversation_id in self.timelines.keys().cloned().collect::<Vec<_>>() {
+            self.loaded(&conversation_id);
+        }
+    }
+
+    fn synced(&mut self, conversation_id: String, synced: Synced) {
+        match synced {
+            Synced::Merged(merge) => {
+                self.clear_conversation_problem(&conversation_id);
+                self.integrate(&conversation_id, merge, true);
+            }
+            Synced::Refused(status) => {
+                let (code, message) = match status {
+                    SyncStatus::NoConversation => {
+                        ("no_conversation", "unable to load the messages; because the conversation does not exist")
+                    }
+                    _ => ("forbidden", "unable to load the messages; because this user is not a member of the conversation"),
+                };
+                self.problem(Some(conversation_id.clone()), code, message);
+            }
+        }
+        self.loaded(&conversation_id);
+        let (ready, waiting) =
+            std::mem::take(&mut self.reloads).into_iter().partition(|reload| reload.conversation_id == conversation_id);
+        self.reloads = waiting;
+        let refused = self.problems.get(&Some(conversation_id)).cloned();
+        match refused {
+            Some(problem) => self.fail_reloads(ready, &problem.code, &problem.message),
+            None => ready.into_iter().for_each(|reload| self.done(reload.op, Value::Null)),
+        }
+    }
+
+    pub(super) fn fail_reloads(&mut self, reloads: Vec<Reload>, code: &str, message: &str) {
+        for reload in reloads {
+            self.fail(reload.op, code, message);
+        }
+    }
+
+    // ---- live
+
+    pub(super) fn on_live_message(&mut self, payload: &Value) {
+        match payload.get("row").and_then(StoredMessage::from_row) {
+            Some(message) => self.take_in(message),
+            // Cut short, or of a later version: the server has the whole of it.
+            None => {
+                if let Some(conversation_id) = text(payload, "conversation_id") {
+                    self.sync.track(conversation_id).due = true;
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_live_receipt(&mut self, payload: &Value) {
+        let (Some(conversation_id), Some(member)) = (text(payload, "conversation_id"), Member::from_value(payload)) else {
+            return;
+        };
+        if let Some(conversation) = self.sync.get_mut(conversation_id) {
+            conversation.take_receipt(member);
+            self.watermarks_moved(conversation_id);
+            self.save(conversation_id, Vec::new());
+        }
+    }
+
+    /// A row of the server, from wherever it came.
+    pub(super) fn take_in(&mut self, message: StoredMessage) {
+        let conversation_id = message.conversation_id.clone();
+        // An own row is shown at its place even while rows before it are still on their way.
+        if message.sender_id.as_deref() == Some(&self.user_id)
+            && message.kind == Kind::Message
+            && let Some(timeline) = self.timelines.get_mut(&conversation_id)
+        {
+            timeline.put(message.clone());
+        }
+        self.note_evidence(&message);
+        let merge = self.sync.track(&conversation_id).take_row(message, &self.user_id);
+        self.integrate(&conversation_id, merge, false);
+    }
+
+    fn integrate(&mut self, conversation_id: &str, merge: Merge, anyway: bool) {
+        if merge.reset
+            && let Some(timeline) = self.timelines.get_mut(conversation_id)
+        {
+            timeline.reset();
+        }
+        let mut operations = Vec::new();
+        if merge.reset {
+            operations.push(Operation::DeleteRange {
+                table: Table::Messages,
+                from: Key::Place(conversation_id.to_owned(), 0),
+                to: Key::Place(conversation_id.to_owned(), MAX_NUMBER),
+            });
+        }
+        let nothing = merge.rows.is_empty();
+        for row in merge.rows {
+            operations.push(Operation::Put { table: Table::Messages, value: cached(&row) });
+            self.note_evidence(&row);
+            if let Some(timeline) = self.timelines.get_mut(conversation_id)
+                && let Some(changed) = timeline.put(row)
+            {
+                operations.push(Operation::Put { table: Table::Messages, value: cached(changed) });
+            }
+        }
+        self.mark_shown();
+        self.watermarks_moved(conversation_id);
+        if anyway || !nothing {
+            self.save(conversation_id, operations);
+        }
+    }
+
+    /// Rows and cursor, in one transaction.
+    fn save(&mut self, conversation_id: &str, mut operations: Vec<Operation>) {
+        let Some(generation) = self.role.generation().filter(|_| self.durable) else { return };
+        let Some(conversation) = self.sync.get(conversation_id).filter(|held| held.is_known()) else { return };
+        let cursor = conversation.cursor;
+        operations.push(Operation::Put { table: Table::Conversations, value: conversation.to_record() });
+        let transaction = Transaction::relaxed(operations).of_generation(generation);
+        self.store(Request::SaveRows { conversation_id: conversation_id.to_owned(), cursor }, transaction);
+    }
+
+    pub(super) fn rows_saved(&mut self, conversation_id: &str, cursor: u64, result: StoreResult) {
+        match result {
+            Ok(_) => {
+                if let Some(conversation) = self.sync.get_mut(conversation_id) {
+                    conversation.stored = conversation.stored.max(cursor.min(conversation.cursor));
+                }
+                self.tell_changed = true;
+            }
+            Err(StoreError::Robbed) => self.requeue_for_lead(),
+            // What is not in the database is not acknowledged either.
+            Err(error) => {
+                if error == StoreError::Full {
+                    self.problem(None, "storage_full", "unable to keep history; because this browser's storage is full");
+                }
+            }
+        }
+    }
+
+    // ---- receipts
+
+    pub(super) fn mark_read(&mut self, conversation_id: &str) {
+        if let Some(conversation) = self.sync.get_mut(conversation_id) {
+            conversation.read = conversation.cursor;
+        }
+    }
+
+    /// What stands on a visible screen counts as read, if the app wants that.
+    pub(super) fn mark_shown(&mut self) {
+        if !self.visible || !self.config.auto_read {
+            return;
+        }
+        for conversation_id in self.timelines.keys() {
+            if let Some(conversation) = self.sync.get_mut(conversation_id) {
+                conversation.read = conversation.read.max(conversation.cursor);
+            }
+        }
+    }
+
+    pub(super) fn receipt_waits(&self) -> bool {
+        !self.acking && self.sync.iter().any(|conversation| conversation.receipt_due(&self.user_id).is_some())
+    }
+
+    pub(super) fn acknowledge(&mut self) {
+        let now = self.now.mono;
+        if self.role.generation().is_none() || now < self.ack_not_before || !self.receipt_waits() {
+            return;
+        }
+        let Some(token) = self.session.token(now, &self.user_id) else { return };
+        let jwt = token.jwt.clone();
+        let due = self.sync.iter().filter_map(|conversation| {
+            let (delivered, read) = conversation.receipt_due(&self.user_id)?;
+            Some((conversation.id.as_str(), delivered, read))
+        });
+        let target = rest::Target {
+            url: &self.config.url,
+            api_key: &self.config.api_key,
+            token: &jwt,
+            user_id: &self.user_id,
+            timeout_ms: self.config.request_timeout_ms,
+        };
+        let http = rest::ack(target, due);
+        self.acking = true;
+        self.ack_not_before = now + RECEIPT_PAUSE_MS;
+        let request = self.expect(Request::Ack { jwt });
+        self.effects.push_back(Effect::Http { request, http });
+    }
+
+    pub(super) fn ack_answered(&mut self, jwt: &str, result: Result<HttpResponse, HttpError>) {
+        self.acking = false;
+        let outcome = rest::judge(result);
+        self.note_token(jwt, &outcome);
+        let Outcome::Answer(body) = outcome else {
+            self.ack_failures = (self.ack_failures + 1).min(5);
+            self.ack_not_before = self.now.mono + (RECEIPT_PAUSE_MS << self.ack_failures);
+            return;
+        };
+        self.ack_failures = 0;
+        for (conversation_id, delivered, read) in rest::read_acks(&body) {
+            let own = json!({"user_id": self.user_id, "delivered_seq": delivered, "read_seq": read});
+            if let (Some(conversation), Some(mut own)) = (self.sync.get_mut(&conversation_id), Member::from_value(&own)) {
+                own.role = conversation.role(&self.user_id).unwrap_or_default().to_owned();
+                conversation.take_receipt(own);
+            }
+        }
+    }
+}

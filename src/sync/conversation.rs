@@ -1,0 +1,190 @@
+//! What is held of one conversation: a covered interval of `seq`, and everybody's watermarks.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::{
+    message::{Member, StoredMessage, text},
+    rest::SyncAnswer,
+    store::{RECORD_VERSION, is_known},
+};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversation {
+    pub id: String,
+    /// The server's; empty before first contact.
+    pub incarnation: String,
+    /// Everything from here to [`Conversation::cursor`] is held, or gone from the server.
+    pub low: u64,
+    /// Up to here it was taken in.
+    pub cursor: u64,
+    /// Up to here it is committed to the database: what we may acknowledge.
+    pub stored: u64,
+    /// Up to here it was shown on a visible screen.
+    pub read: u64,
+    pub members: Vec<Member>,
+    /// The newest row that somebody else sent: nothing else needs a receipt.
+    pub others_seq: u64,
+    /// It is to be asked for.
+    pub due: bool,
+    /// Rows beyond a hole.
+    ahead: BTreeMap<u64, StoredMessage>,
+}
+
+/// What is to be shown and written after rows came in.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Merge {
+    /// Everything held before is to be dropped first: it was another database.
+    pub reset: bool,
+    /// In order of `seq`.
+    pub rows: Vec<StoredMessage>,
+}
+
+impl Conversation {
+    pub fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            incarnation: String::new(),
+            low: 1,
+            cursor: 0,
+            stored: 0,
+            read: 0,
+            members: Vec::new(),
+            others_seq: 0,
+            due: true,
+            ahead: BTreeMap::new(),
+        }
+    }
+
+    /// The first page was taken in.
+    pub fn is_known(&self) -> bool {
+        !self.incarnation.is_empty()
+    }
+
+    /// A row that came live, or as the answer to our own sending.
+    pub fn take_row(&mut self, row: StoredMessage, user_id: &str) -> Merge {
+        if self.is_known() && row.seq <= self.cursor {
+            return Merge::default();
+        }
+        self.ahead.insert(row.seq, row);
+        let rows = if self.is_known() { self.take_contiguous() } else { Vec::new() };
+        if !self.ahead.is_empty() {
+            self.due = true;
+        }
+        self.note_others(&rows, user_id);
+        Merge { reset: false, rows }
+    }
+
+    /// The answer to a request that asked from `asked_from` on.
+    pub(super) fn merge(&mut self, asked_from: u64, answer: SyncAnswer, user_id: &str) -> Merge {
+        let other_database = self.incarnation != answer.incarnation || answer.last_seq < asked_from;
+        let reset = self.is_known() && other_database;
+        if reset {
+            *self = Self::new(&self.id);
+        }
+        if !self.is_known() {
+            self.incarnation = answer.incarnation;
+            self.low = answer.first_seq.max(1);
+            self.cursor = self.low - 1;
+        }
+        self.members.retain(|known| answer.members.iter().any(|member| member.user_id == known.user_id));
+        for member in answer.members {
+            self.take_receipt(member);
+        }
+        let known = self.cursor;
+        self.ahead.extend(answer.rows.into_iter().filter(|row| row.seq > known).map(|row| (row.seq, row)));
+        let mut rows = Vec::new();
+        while let Some(entry) = self.ahead.first_entry().filter(|entry| *entry.key() <= answer.through_seq) {
+            rows.push(entry.remove());
+        }
+        self.cursor = self.cursor.max(answer.through_seq);
+        rows.append(&mut self.take_contiguous());
+        self.note_others(&rows, user_id);
+        self.due = self.cursor < answer.last_seq || !self.ahead.is_empty();
+        Merge { reset, rows }
+    }
+
+    /// Watermarks that came live. They only rise.
+    pub fn take_receipt(&mut self, member: Member) {
+        match self.members.iter_mut().find(|known| known.user_id == member.user_id) {
+            Some(known) => {
+                known.role = member.role;
+                known.delivered_seq = known.delivered_seq.max(member.delivered_seq);
+                known.read_seq = known.read_seq.max(member.read_seq);
+            }
+            None => self.members.push(member),
+        }
+    }
+
+    /// Up to where somebody of another role has stored and read: what the ticks show.
+    pub fn watermarks(&self, user_id: &str) -> (u64, u64) {
+        let role = self.role(user_id);
+        let others = || self.members.iter().filter(|member| member.user_id != user_id && Some(member.role.as_str()) != role);
+        let delivered = others().map(|member| member.delivered_seq).max().unwrap_or(0);
+        let read = others().map(|member| member.read_seq).max().unwrap_or(0);
+        (delivered, read)
+    }
+
+    pub fn role(&self, user_id: &str) -> Option<&str> {
+        self.members.iter().find(|member| member.user_id == user_id).map(|member| member.role.as_str())
+    }
+
+    /// What the server should learn of us, if it does not know it: delivered and read.
+    pub fn receipt_due(&self, user_id: &str) -> Option<(u64, u64)> {
+        let own = self.members.iter().find(|member| member.user_id == user_id)?;
+        let read = self.read.min(self.stored);
+        let news = self.others_seq.min(self.stored) > own.delivered_seq || self.others_seq.min(read) > own.read_seq;
+        news.then_some((self.stored, read))
+    }
+
+    pub fn to_record(&self) -> Value {
+        json!({
+            "v": RECORD_VERSION,
+            "id": self.id,
+            "incarnation": self.incarnation,
+            "low": self.low,
+            "cursor": self.cursor,
+            "read": self.read,
+            "others_seq": self.others_seq,
+            "members": self.members.iter().map(Member::to_value).collect::<Vec<_>>(),
+        })
+    }
+
+    /// `None` for a record of another version.
+    pub fn from_record(record: &Value) -> Option<Self> {
+        if !is_known(record) {
+            return None;
+        }
+        let number = |field: &str| record.get(field).and_then(Value::as_u64);
+        let cursor = number("cursor")?;
+        let members = record.get("members")?.as_array()?;
+        Some(Self {
+            incarnation: text(record, "incarnation")?.to_owned(),
+            low: number("low")?,
+            cursor,
+            stored: cursor,
+            read: number("read")?,
+            others_seq: number("others_seq")?,
+            members: members.iter().filter_map(Member::from_value).collect(),
+            ..Self::new(text(record, "id")?)
+        })
+    }
+
+    fn take_contiguous(&mut self) -> Vec<StoredMessage> {
+        let mut rows = Vec::new();
+        while let Some(entry) = self.ahead.first_entry().filter(|entry| *entry.key() <= self.cursor + 1) {
+            let row = entry.remove();
+            if row.seq > self.cursor {
+                self.cursor = row.seq;
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    fn note_others(&mut self, rows: &[StoredMessage], user_id: &str) {
+        let others = rows.iter().filter(|row| row.sender_id.as_deref() != Some(user_id)).map(|row| row.seq);
+        self.others_seq = self.others_seq.max(others.max().unwrap_or(0));
+    }
+}

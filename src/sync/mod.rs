@@ -1,0 +1,242 @@
+//! Cursors and catch-up: how a client comes to hold every message that was committed.
+//!
+//! `seq` counts the rows of a conversation without holes. A row that follows the cursor moves it;
+//! a row beyond a hole waits and makes the conversation due for a `chat_sync`, whose answer
+//! decides: what it lacks below its `through_seq` is gone. Another incarnation, or an answer that
+//! ends below the cursor that was asked from, means another database: the cache is dropped.
+
+mod conversation;
+
+use std::collections::BTreeMap;
+
+pub use conversation::{Conversation, Merge};
+
+use crate::rest::{SyncAnswer, SyncStatus};
+
+/// Pauses after failed requests; each is drawn between its half and its whole.
+const BACKOFF_MS: [u64; 5] = [1_000, 2_000, 5_000, 10_000, 30_000];
+/// Losses that give no signal are found after this long while the live channel is ready.
+const RECONCILE_LIVE_MS: std::ops::Range<u64> = 30_000..60_000;
+/// The same while there is no live channel.
+const RECONCILE_POLL_MS: std::ops::Range<u64> = 5_000..10_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncState {
+    CatchingUp,
+    Live,
+    Stale,
+}
+
+impl SyncState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SyncState::CatchingUp => "catching_up",
+            SyncState::Live => "live",
+            SyncState::Stale => "stale",
+        }
+    }
+}
+
+/// What one answered conversation brought.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Synced {
+    Merged(Merge),
+    /// It is not this user's, or not there.
+    Refused(SyncStatus),
+}
+
+#[derive(Debug)]
+pub struct Sync {
+    conversations: BTreeMap<String, Conversation>,
+    /// The cursors that the request under way carries.
+    flight: Option<BTreeMap<String, u64>>,
+    failures: usize,
+    not_before: u64,
+    live: bool,
+    reconcile_at: u64,
+    rng: fastrand::Rng,
+}
+
+impl Sync {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            conversations: BTreeMap::new(),
+            flight: None,
+            failures: 0,
+            not_before: 0,
+            live: false,
+            reconcile_at: u64::MAX,
+            rng: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    pub fn get(&self, id: &str) -> Option<&Conversation> {
+        self.conversations.get(id)
+    }
+
+    pub fn get_mut(&mut self, id: &str) -> Option<&mut Conversation> {
+        self.conversations.get_mut(id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Conversation> {
+        self.conversations.values()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Conversation> {
+        self.conversations.values_mut()
+    }
+
+    /// The conversation of this id; one that is new here is due.
+    pub fn track(&mut self, id: &str) -> &mut Conversation {
+        self.conversations.entry(id.to_owned()).or_insert_with(|| Conversation::new(id))
+    }
+
+    /// What the cache holds of a conversation.
+    pub fn restore(&mut self, conversation: Conversation) {
+        self.conversations.insert(conversation.id.clone(), conversation);
+    }
+
+    /// Ask for everything again, as soon as may be.
+    pub fn all_due(&mut self) {
+        for conversation in self.conversations.values_mut() {
+            conversation.due = true;
+        }
+        self.not_before = 0;
+        self.failures = 0;
+    }
+
+    /// Somebody waits: do not wait out a pause.
+    pub fn hurry(&mut self) {
+        self.not_before = 0;
+    }
+
+    pub fn set_live(&mut self, now: u64, live: bool) {
+        if self.live != live || self.reconcile_at == u64::MAX {
+            self.live = live;
+            self.schedule(now);
+        }
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// The conversations to ask for now, with the cursor and incarnation of those that have one.
+    /// Their request is under way from now on.
+    pub fn take_request(&mut self, now: u64) -> Vec<(&str, Option<(u64, &str)>)> {
+        if now >= self.reconcile_at {
+            self.all_due();
+            self.schedule(now);
+        }
+        if !self.is_due(now) {
+            return Vec::new();
+        }
+        let due = self.conversations.values_mut().filter(|conversation| conversation.due);
+        let flight: BTreeMap<String, u64> = due
+            .map(|conversation| {
+                conversation.due = false;
+                (conversation.id.clone(), conversation.cursor)
+            })
+            .collect();
+        let asked: Vec<_> = flight
+            .keys()
+            .filter_map(|id| self.conversations.get(id))
+            .map(|it| (it.id.as_str(), it.is_known().then_some((it.cursor, it.incarnation.as_str()))))
+            .collect();
+        self.flight = Some(flight);
+        asked
+    }
+
+    pub fn is_due(&self, now: u64) -> bool {
+        self.flight.is_none()
+            && now >= self.not_before
+            && (now >= self.reconcile_at || self.conversations.values().any(|conversation| conversation.due))
+    }
+
+    pub fn deadline(&self) -> Option<u64> {
+        if self.flight.is_some() || self.conversations.is_empty() {
+            return None;
+        }
+        let due = self.conversations.values().any(|conversation| conversation.due);
+        let at = if due { self.not_before } else { self.not_before.max(self.reconcile_at) };
+        (at != u64::MAX).then_some(at)
+    }
+
+    /// The server's answer to the request under way.
+    pub fn answered(&mut self, now: u64, answers: Vec<SyncAnswer>, user_id: &str) -> Vec<(String, Synced)> {
+        let Some(mut asked) = self.flight.take() else {
+            return Vec::new();
+        };
+        self.failures = 0;
+        self.not_before = 0;
+        self.schedule(now);
+        let mut synced = Vec::new();
+        for answer in answers {
+            let Some(cursor) = asked.remove(&answer.conversation_id) else { continue };
+            let Some(conversation) = self.conversations.get_mut(&answer.conversation_id) else { continue };
+            let id = answer.conversation_id.clone();
+            match answer.status {
+                SyncStatus::Ok => synced.push((id, Synced::Merged(conversation.merge(cursor, answer, user_id)))),
+                refused => synced.push((id, Synced::Refused(refused))),
+            }
+        }
+        // What was asked for and not answered is asked for again, but not at once.
+        if !asked.is_empty() {
+            for id in asked.keys() {
+                if let Some(conversation) = self.conversations.get_mut(id) {
+                    conversation.due = true;
+                }
+            }
+            self.back_off(now);
+        }
+        synced
+    }
+
+    /// The request under way brought nothing: again, later.
+    pub fn failed(&mut self, now: u64) {
+        for id in self.flight.take().unwrap_or_default().keys() {
+            if let Some(conversation) = self.conversations.get_mut(id) {
+                conversation.due = true;
+            }
+        }
+        self.back_off(now);
+    }
+
+    /// The request under way was not sent after all.
+    pub fn abandon(&mut self) {
+        for id in self.flight.take().unwrap_or_default().keys() {
+            if let Some(conversation) = self.conversations.get_mut(id) {
+                conversation.due = true;
+            }
+        }
+    }
+
+    pub fn is_asking(&self, id: &str) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.contains_key(id))
+    }
+
+    pub fn state(&self, id: &str, reachable: bool) -> SyncState {
+        let due = self.conversations.get(id).is_none_or(|conversation| conversation.due || !conversation.is_known());
+        if !reachable {
+            SyncState::Stale
+        } else if due || self.is_asking(id) || !self.live {
+            SyncState::CatchingUp
+        } else {
+            SyncState::Live
+        }
+    }
+
+    fn back_off(&mut self, now: u64) {
+        let pause = BACKOFF_MS.get(self.failures).or(BACKOFF_MS.last()).copied().unwrap_or_default();
+        self.failures += 1;
+        self.not_before = now + self.rng.u64(pause / 2..=pause);
+    }
+
+    fn schedule(&mut self, now: u64) {
+        let range = if self.live { RECONCILE_LIVE_MS } else { RECONCILE_POLL_MS };
+        self.reconcile_at = now + self.rng.u64(range);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! One conversation's ordered view: what the server stored, by `seq`, and behind it what is still
+//! on its way, by outbox key. It answers patches: what an observer must change to see the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::{
+    message::{DeliveryStatus, Envelope, Failure, Kind, MessageId, StoredMessage, iso8601},
+    outbox::{Phase, RowState},
+};
+
+/// Pending rows sort behind every stored one.
+const PENDING_BASE: u64 = 1 << 52;
+
+/// What an observer of the view must do, in this order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Patch {
+    /// Forget everything first.
+    pub reset: bool,
+    /// Place in the view, and the message as JavaScript shows it.
+    pub upserts: Vec<(u64, Value)>,
+    pub removes: Vec<MessageId>,
+}
+
+/// A row of the outbox in the view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    pub key: u64,
+    pub envelope: Envelope,
+    pub state: RowState,
+    /// [`RowState::next_attempt_at`] on the wall clock, for people.
+    pub next_attempt_wall: Option<u64>,
+}
+
+#[derive(Debug)]
+pub struct Timeline {
+    user_id: String,
+    /// Shown on own messages until the server names the role.
+    own_role: String,
+    stored: BTreeMap<u64, StoredMessage>,
+    pending: BTreeMap<u64, Pending>,
+    /// Where each stored message stands.
+    places: BTreeMap<MessageId, u64>,
+    /// Up to where others have stored and read.
+    delivered: u64,
+    read: u64,
+    reset: bool,
+    changed: BTreeSet<u64>,
+    removed: BTreeSet<MessageId>,
+}
+
+impl Timeline {
+    pub fn new(user_id: &str, own_role: &str) -> Self {
+        Self {
+            user_id: user_id.into(),
+            own_role: own_role.into(),
+            stored: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            places: BTreeMap::new(),
+            delivered: 0,
+            read: 0,
+            reset: true,
+            changed: BTreeSet::new(),
+            removed: BTreeSet::new(),
+        }
+    }
+
+    /// Forget what the server stored; what is on its way stays.
+    pub fn reset(&mut self) {
+        self.stored.clear();
+        self.places.clear();
+        self.changed = self.pending.keys().map(|key| PENDING_BASE + key).collect();
+        self.removed.clear();
+        self.reset = true;
+    }
+
+    /// A row of the server. Edits and deletes are not shown: they change what they aim at, and
+    /// answer the changed row.
+    pub fn put(&mut self, message: StoredMessage) -> Option<&StoredMessage> {
+        match message.kind {
+            Kind::Message => {
+                let seq = message.seq;
+                self.places.insert(message.id.clone(), seq);
+                let pending = self.pending.iter().find(|(_, pending)| pending.envelope.id == message.id);
+                if let Some(key) = pending.map(|(key, _)| *key) {
+                    self.pending.remove(&key);
+                    self.changed.remove(&(PENDING_BASE + key));
+                }
+                if self.stored.get(&seq) != Some(&message) {
+                    self.stored.insert(seq, message);
+                    self.changed.insert(seq);
+                }
+                None
+            }
+            Kind::Edit | Kind::Delete => {
+                let target = MessageId::parse(message.target_id.as_deref()?)?;
+                let seq = *self.places.get(&target)?;
+                let stored = self.stored.get_mut(&seq)?;
+                if message.kind == Kind::Edit {
+                    stored.content = message.content;
+                    stored.edited_at = Some(message.created_at);
+                } else {
+                    stored.content.clear();
+                    stored.deleted_at = Some(message.created_at);
+                }
+                self.changed.insert(seq);
+                Some(stored)
+            }
+        }
+    }
+
+    /// A row of the cache, which knows nothing that a row at hand does not know better.
+    pub fn fill(&mut self, message: StoredMessage) {
+        if !self.stored.contains_key(&message.seq) {
+            self.put(message);
+        }
+    }
+
+    /// All rows of the outbox for this conversation, in order.
+    pub fn set_pending(&mut self, rows: Vec<Pending>) {
+        let rows: BTreeMap<u64, Pending> = rows
+            .into_iter()
+            .filter(|row| row.envelope.kind == Kind::Message && !self.places.contains_key(&row.envelope.id))
+            .map(|row| (row.key, row))
+            .collect();
+        let kept: BTreeSet<&MessageId> = rows.values().map(|row| &row.envelope.id).collect();
+        for (key, old) in &self.pending {
+            self.changed.remove(&(PENDING_BASE + key));
+            if !kept.contains(&old.envelope.id) && !self.places.contains_key(&old.envelope.id) {
+                self.removed.insert(old.envelope.id.clone());
+            }
+        }
+        for (key, row) in &rows {
+            if self.reset || self.pending.get(key) != Some(row) {
+                self.changed.insert(PENDING_BASE + key);
+            }
+        }
+        self.pending = rows;
+    }
+
+    /// Up to where another member has stored and read. Ticks never fall.
+    pub fn set_watermarks(&mut self, delivered: u64, read: u64) {
+        let (delivered, read) = (self.delivered.max(delivered), self.read.max(read));
+        for (from, to) in [(self.delivered, delivered), (self.read, read)] {
+            let own = |message: &StoredMessage| message.sender_id.as_deref() == Some(&self.user_id);
+            let risen = self.stored.range(from + 1..=to.max(from)).filter(|(_, message)| to > from && own(message));
+            self.changed.extend(risen.map(|(seq, _)| *seq));
+        }
+        (self.delivered, self.read) = (delivered, read);
+    }
+
+    pub fn set_user(&mut self, user_id: &str) {
+        self.user_id = user_id.into();
+    }
+
+    pub fn set_own_role(&mut self, role: &str) {
+        if self.own_role != role {
+            self.own_role = role.into();
+            self.changed.extend(self.pending.keys().map(|key| PENDING_BASE + key));
+        }
+    }
+
+    /// The message as it is shown, if it is.
+    pub fn view(&self, id: &MessageId) -> Option<Value> {
+        if let Some(seq) = self.places.get(id) {
+            return self.stored.get(seq).map(|message| self.show_stored(message));
+        }
+        self.pending.values().find(|row| row.envelope.id == *id).map(|row| show_pending(row, &self.user_id, &self.own_role))
+    }
+
+    /// What has changed since the last call.
+    pub fn take_patch(&mut self) -> Option<Patch> {
+        if !self.reset && self.changed.is_empty() && self.removed.is_empty() {
+            return None;
+        }
+        let reset = std::mem::take(&mut self.reset);
+        let changed = std::mem::take(&mut self.changed);
+        let removes = if reset { BTreeSet::new() } else { std::mem::take(&mut self.removed) };
+        self.removed.clear();
+        let show = |order: u64| match order.checked_sub(PENDING_BASE) {
+            Some(key) => self.pending.get(&key).map(|row| show_pending(row, &self.user_id, &self.own_role)),
+            None => self.stored.get(&order).map(|message| self.show_stored(message)),
+        };
+        let upserts = changed.into_iter().filter_map(|order| Some((order, show(order)?))).collect();
+        Some(Patch { reset, upserts, removes: removes.into_iter().collect() })
+    }
+
+    fn show_stored(&self, message: &StoredMessage) -> Value {
+        show_stored(message, &self.user_id, self.delivered, self.read)
+    }
+}
+
+/// How far an own message with this `seq` got.
+pub fn tick(seq: u64, delivered: u64, read: u64) -> DeliveryStatus {
+    if seq <= read {
+        DeliveryStatus::Read
+    } else if seq <= delivered {
+        DeliveryStatus::Delivered
+    } else {
+        DeliveryStatus::Sent
+    }
+}
+
+/// A stored row as JavaScript shows it.
+pub fn show_stored(message: &StoredMessage, user_id: &str, delivered: u64, read: u64) -> Value {
+    let own = message.sender_id.as_deref() == Some(user_id);
+    let mut view = json!({
+        "id": message.id.as_str(),
+        "conversation_id": message.conversation_id,
+        "seq": message.seq,
+        "sender_id": message.sender_id,
+        "sender_role": message.sender_role,
+        "content": message.content,
+        "message_type": message.message_type,
+        "metadata": message.metadata,
+        "created_at": message.created_at,
+        "edited_at": message.edited_at,
+        "deleted_at": message.deleted_at,
+        "retry_count": 0,
+    });
+    if own {
+        view["delivery_status"] = tick(message.seq, delivered, read).as_str().into();
+    }
+    view
+}
+
+/// An outbox row as JavaScript shows it.
+pub fn show_pending(row: &Pending, user_id: &str, own_role: &str) -> Value {
+    let Pending { envelope, state, .. } = row;
+    json!({
+        "id": envelope.id.as_str(),
+        "conversation_id": envelope.conversation_id,
+        "seq": null,
+        "sender_id": user_id,
+        "sender_role": own_role,
+        "content": envelope.content,
+        "message_type": envelope.message_type,
+        "metadata": envelope.metadata,
+        "created_at": iso8601(envelope.created_at),
+        "edited_at": null,
+        "deleted_at": null,
+        "delivery_status": state.status.as_str(),
+        "retry_count": state.retry_count,
+        "phase": Phase::as_str(state.phase),
+        "next_attempt_at": row.next_attempt_wall.map(iso8601),
+        "blocked_by": state.blocked_by.as_ref().map(MessageId::as_str),
+        "failure": state.failure.as_ref().map(Failure::to_value),
+    })
+}
+
+#[cfg(test)]
+mod tests;
