@@ -152,10 +152,11 @@ for (const [way, { send, sync, call }] of Object.entries(world.ways)) {
       const { id } = await history(5)
       const answers = await sync(stranger, { [id]: { seq: 0, incarnation: null }, 'test-nowhere': { seq: null } })
       const nothing = { incarnation: null, last_seq: null, through_seq: null, first_seq: null, rows: null, members: null }
-      assert.deepEqual(new Set(answers.map((answer) => JSON.stringify(answer))), new Set([
-        JSON.stringify({ conversation_id: id, status: 'forbidden', ...nothing }),
-        JSON.stringify({ conversation_id: 'test-nowhere', status: 'no_conversation', ...nothing }),
-      ].map((text) => JSON.stringify(orderAs(JSON.parse(text), answers[0])))))
+      answers.sort((x, y) => (x.status < y.status ? -1 : 1))
+      assert.deepEqual(answers, [
+        { conversation_id: id, status: 'forbidden', ...nothing },
+        { conversation_id: 'test-nowhere', status: 'no_conversation', ...nothing },
+      ])
     })
 
     test('a lost membership shows at once', async () => {
@@ -259,8 +260,4 @@ for (const [way, { send, sync, call }] of Object.entries(world.ways)) {
       await refused(call(client, 'chat_ack', { expected_user: operator.id, acks: [] }), 'PT401', 401)
     })
   })
-}
-
-function orderAs(object, model) {
-  return Object.fromEntries(Object.keys(model).map((key) => [key, object[key]]))
 }

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { row, startWorld } from './support.mjs'
+
+const CONNECTIONS = 8
+const CONVERSATIONS = 4
+const PER_LANE = 30
+
+const world = await startWorld()
+const { sql, users } = world
+const { send, sync, ack } = world.ways.sql
+after(() => world.stop())
+
+/** The same bad luck in every run. */
+function dice(seed) {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+/**
+ * A client as surechat is one: a lane per conversation, every request carries the lanes from their front, and what is
+ * sent leaves its lane only when an answer says so. Answers get lost, transactions are rolled back,
+ * requests run twice or once more much later.
+ */
+async function client(user, conversations, seed, errors) {
+  const chance = dice(seed)
+  const lanes = conversations.map((id) => Array.from({ length: PER_LANE }, (_, n) => row(id, `${seed}:${n}`)))
+  for (const lane of lanes) {
+    for (let n = 5; n < PER_LANE; n += 10) lane[n].content = null
+  }
+  const sent = lanes.map((lane) => lane.filter((item) => item.content !== null).map((item) => item.id))
+  const left = () => lanes.filter((lane) => lane.length > 0)
+  const earlier = []
+  const late = []
+
+  while (left().length > 0) {
+    const batch = shuffleLanes(left().map((lane) => lane.slice(0, 1 + Math.floor(chance() * 4))), chance)
+    const request = () => send(user, batch)
+    try {
+      earlier.push(batch)
+      if (chance() < 0.2) late.push(send(user, earlier[Math.floor(chance() * earlier.length)]))
+      const luck = chance()
+      if (luck < 0.1) {
+        await world.undone(async (tx) => {
+          await world.actAs(tx, user)
+          await world.callIn(tx, 'chat_send', { expected_user: user.id, batch })
+        })
+        continue
+      }
+      const answers = luck < 0.25 ? (await Promise.all([request(), request()]))[1] : await request()
+      if (luck > 0.85) continue
+      for (const { id, conversation_id, status } of answers) {
+        const lane = lanes[conversations.indexOf(conversation_id)]
+        if (/stored|duplicate|rejected/.test(status)) assert.equal(lane.shift().id, id)
+        else assert.equal(status, 'skipped')
+      }
+    } catch (error) {
+      errors.push(error)
+      break
+    }
+  }
+  for (const { reason } of await Promise.allSettled(late)) if (reason) errors.push(reason)
+  return sent
+}
+
+/** Mixes the lanes at random, each in its own order. */
+function shuffleLanes(lanes, chance) {
+  const batch = []
+  for (let rest = lanes; rest.length > 0; rest = rest.filter((lane) => lane.length > 0)) {
+    batch.push(rest[Math.floor(chance() * rest.length)].shift())
+  }
+  return batch
+}
+
+test('nothing lost, doubled, reordered or skipped, and no deadlock', async () => {
+  const conversations = []
+  for (let n = 0; n < CONVERSATIONS; n++) conversations.push(await world.conversation())
+  const errors = []
+  let busy = true
+
+  // A reader that only ever asks upwards: a row that became visible behind its cursor would be missed for good.
+  const seen = conversations.map(() => [])
+  const read = async () => {
+    const cursors = Object.fromEntries(conversations.map((id, n) => [id, { seq: seen[n].at(-1)?.seq ?? 0, incarnation: null }]))
+    for (const answer of await sync(users.client, cursors, 50)) {
+      seen[conversations.indexOf(answer.conversation_id)].push(...answer.rows)
+    }
+  }
+  const reader = (async () => {
+    while (busy) await read()
+  })()
+  const receipts = (async () => {
+    for (const chance = dice(99); busy; ) {
+      const delivered = Math.floor(chance() * 300)
+      await ack(users.operator, conversations.map((conversation_id) => ({ conversation_id, delivered, read: delivered - 3 })))
+    }
+  })()
+  const server = (async () => {
+    for (let n = 0; n < 60; n++) {
+      const conversation_id = conversations[n % CONVERSATIONS]
+      await world.ways.sql.call('service_role', 'chat_post_system', { conversation_id, content: `system ${n}` })
+      await world.ways.sql.call('service_role', 'chat_ensure', {
+        conversation_id,
+        members: [users.client, users.operator].map((user) => ({ user_id: user.id, role: user.role })),
+      })
+    }
+  })()
+
+  const lanes = await Promise.all(
+    Array.from({ length: CONNECTIONS }, (_, n) => client(n % 2 ? users.operator : users.client, conversations, n + 1, errors)),
+  )
+  await server
+  busy = false
+  await Promise.all([reader, receipts])
+  for (let n = 0; n < 10; n++) await read()
+
+  assert.deepEqual(errors, [])
+  for (const [c, id] of conversations.entries()) {
+    const stored = await world.rows(id)
+    assert.deepEqual(stored.map((m) => m.seq), Array.from(stored, (_, n) => n + 1))
+    assert.equal(await world.lastSeq(id), stored.length)
+    assert.equal(stored.length, CONNECTIONS * PER_LANE * 0.9 + 60 / CONVERSATIONS)
+    assert.deepEqual(seen[c].map((m) => [m.seq, m.id]), stored.map((m) => [m.seq, m.id]))
+    for (let n = 1; n < stored.length; n++) assert.ok(stored[n - 1].created_at <= stored[n].created_at)
+    for (const sent of lanes) {
+      const mine = new Set(sent[c])
+      assert.deepEqual(stored.filter((m) => mine.has(m.id)).map((m) => m.id), sent[c])
+    }
+  }
+  const events = await sql`
+    select topic, payload ->> 'id' as id, count(*)::int as times from realtime.messages
+    where event = 'message' and payload ->> 'conversation_id' = ${conversations[0]} group by 1, 2`
+  assert.equal(events.length, (await world.rows(conversations[0])).length * 2)
+  assert.ok(events.every((event) => event.times === 1))
+})
+
+test('two requests with the same new row, one waiting for the other', async () => {
+  const id = await world.conversation()
+  const batch = [row(id, 'once')]
+  let release
+  const held = new Promise((resolve) => (release = resolve))
+  const first = sql.begin(async (tx) => {
+    await world.actAs(tx, users.operator)
+    const answers = await world.callIn(tx, 'chat_send', { expected_user: users.operator.id, batch })
+    await held
+    return answers
+  })
+  while ((await sql`select from pg_stat_activity where state = 'idle in transaction'`).length === 0);
+  const second = send(users.operator, batch)
+  while ((await sql`select from pg_locks where not granted`).length === 0);
+  assert.deepEqual((await sync(users.operator, { [id]: { seq: 0, incarnation: null } }))[0].rows, [])
+  release()
+  const [[a], [b]] = await Promise.all([first, second])
+  assert.deepEqual([a.status, b.status, a.seq, b.seq], ['stored', 'duplicate', 1, 1])
+})
+
+test('an id in two conversations at the same time is stored once', async () => {
+  const [a, b] = [await world.conversation(), await world.conversation()]
+  const message = row(a)
+  const answers = await Promise.all(
+    [a, b].flatMap((conversation_id) => Array.from({ length: 3 }, () => send(users.operator, [{ ...message, conversation_id }]))),
+  )
+  const found = answers.flat().map((answer) => answer.status).sort()
+  assert.equal(found.filter((status) => status === 'stored').length, 1)
+  assert.deepEqual(found, ['duplicate', 'duplicate', 'id_conflict', 'id_conflict', 'id_conflict', 'stored'])
+  assert.deepEqual([await world.lastSeq(a), await world.lastSeq(b)].sort(), [0, 1])
+})
+
+test('somebody who is no member cannot make others wait', async () => {
+  const id = await world.conversation()
+  await sql.begin(async (tx) => {
+    await world.actAs(tx, users.stranger)
+    const batch = [row(id)]
+    await world.callIn(tx, 'chat_send', { expected_user: users.stranger.id, batch })
+    const [answer] = await send(users.operator, [row(id)])
+    assert.equal(answer.status, 'stored')
+  })
+})

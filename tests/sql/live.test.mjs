@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { after, beforeEach, describe, test } from 'node:test'
+import { row, startWorld, statuses, uuid } from './support.mjs'
+
+const world = await startWorld()
+const { sql, users } = world
+const { operator, client, stranger } = users
+const { send, ack } = world.ways.http
+after(() => world.stop())
+
+const inbox = (user) => `chat-user:${user.id}`
+const inboxes = (...list) => list.map(inbox).sort()
+
+beforeEach(() => sql`delete from realtime.messages`)
+
+describe('live events', () => {
+  test('a new row reaches the inbox of every member, and no other topic', async () => {
+    const id = await world.conversation()
+    const [answer] = await send(operator, [row(id, 'hi', { metadata: { n: 1 } })])
+    const events = await sql`select * from realtime.messages order by topic`
+    assert.deepEqual(events.map((e) => e.topic), inboxes(operator, client))
+    const [stored] = await world.rows(id)
+    for (const event of events) {
+      assert.deepEqual([event.event, event.private, event.extension], ['message', true, 'broadcast'])
+      assert.deepEqual(event.payload, { conversation_id: id, seq: 1, id: answer.id, row: stored })
+    }
+  })
+
+  test('duplicates, refusals and skipped rows are not announced', async () => {
+    const id = await world.conversation()
+    const message = row(id)
+    await send(operator, [message])
+    await sql`delete from realtime.messages`
+    const answers = await send(operator, [message, row(id, null), row(id)])
+    assert.deepEqual(statuses(answers), ['duplicate', 'rejected:23502', 'skipped'])
+    assert.equal((await sql`select from realtime.messages`).length, 0)
+  })
+
+  test('edits, deletes and system messages are announced as rows', async () => {
+    const id = await world.conversation()
+    const message = row(id, 'a')
+    await send(operator, [
+      message,
+      row(id, 'b', { kind: 'edit', target_id: message.id }),
+      { id: uuid(), conversation_id: id, kind: 'delete', target_id: message.id },
+    ])
+    await world.ways.http.call('service_role', 'chat_post_system', { conversation_id: id, content: 'over' })
+    const events = await sql`
+      select payload -> 'row' ->> 'kind' as kind, payload -> 'row' ->> 'sender_role' as role from realtime.messages
+      where topic = ${inbox(client)} order by (payload ->> 'seq')::int`
+    assert.deepEqual(events.map((e) => [e.kind, e.role]), [
+      ['message', 'operator'], ['edit', 'operator'], ['delete', 'operator'], ['message', 'system'],
+    ])
+  })
+
+  test('a long row is announced without its contents', async () => {
+    const id = await world.conversation()
+    const long = [row(id, 'x'.repeat(4097)), row(id, '€'.repeat(1366)), row(id, 'x', { metadata: { blob: 'x'.repeat(4097) } })]
+    const short = row(id, 'x'.repeat(4096))
+    const answers = await send(operator, [...long, short])
+    const events = await sql`select payload from realtime.messages where topic = ${inbox(client)} order by (payload ->> 'seq')::int`
+    assert.deepEqual(events.slice(0, 3).map((e) => e.payload), answers.slice(0, 3).map(({ id: message, seq }) => ({ conversation_id: id, seq, id: message })))
+    assert.equal(events[3].payload.row.content.length, 4096)
+  })
+
+  test('a receipt reaches every member once per change', async () => {
+    const id = await world.conversation()
+    await send(operator, [row(id), row(id)])
+    await sql`delete from realtime.messages`
+    await ack(client, [{ conversation_id: id, delivered: 2, read: 1 }])
+    await ack(client, [{ conversation_id: id, delivered: 2, read: 1 }])
+    const events = await world.liveEvents(id)
+    assert.deepEqual(events.map((e) => e.topic), inboxes(operator, client))
+    for (const { event, private: hidden, extension, payload } of events) {
+      const { id: added, ...receipt } = payload // realtime.send gives every event an id
+      assert.deepEqual([event, hidden, extension], ['receipt', true, 'broadcast'])
+      assert.deepEqual(receipt, { conversation_id: id, user_id: client.id, role: 'client', delivered_seq: 2, read_seq: 1 })
+    }
+  })
+
+  test('joining, a new role and leaving are no receipts', async () => {
+    const id = await world.conversation()
+    await world.ways.http.call('service_role', 'chat_ensure', { conversation_id: id, members: [{ user_id: client.id, role: 'guest' }] })
+    await sql`delete from chat_members where conversation_id = ${id}`
+    assert.equal((await sql`select from realtime.messages`).length, 0)
+  })
+
+  const broken = {
+    'is not there': 'drop function realtime.send(jsonb, text, text, boolean)',
+    'raises': `create or replace function realtime.send(payload jsonb, event text, topic text, private boolean default true)
+      returns void language plpgsql as $$ begin raise exception 'no'; end $$`,
+    'has no table': 'drop table realtime.messages',
+    'has no schema': 'drop schema realtime cascade',
+  }
+  for (const [how, statement] of Object.entries(broken)) {
+    test(`messages and receipts are stored when realtime.send ${how}`, async () => {
+      const id = await world.conversation()
+      await world.undone(async (tx) => {
+        await tx.unsafe(statement)
+        await world.actAs(tx, operator)
+        const batch = [row(id), row(id)]
+        assert.deepEqual(statuses(await world.callIn(tx, 'chat_send', { expected_user: operator.id, batch })), ['stored', 'stored'])
+        const acks = [{ conversation_id: id, delivered: 2, read: 1 }]
+        const [answer] = await world.callIn(tx, 'chat_ack', { expected_user: operator.id, acks })
+        assert.deepEqual([answer.delivered_seq, answer.read_seq], [2, 1])
+      })
+    })
+  }
+})
+
+describe('the policy on realtime.messages', () => {
+  /** What the Realtime server would let this user receive on a topic. */
+  const visible = (user, topic) =>
+    sql.begin(async (tx) => {
+      await world.actAs(tx, user)
+      await tx`select set_config('realtime.topic', ${topic}, true)`
+      return tx`select topic, extension from realtime.messages`
+    })
+  const probe = (topic) => sql`
+    insert into realtime.messages (topic, extension, event, private)
+    values (${topic}, 'broadcast', 'probe', true), (${topic}, 'presence', 'probe', true)`
+
+  test('a user may read the own inbox, broadcasts only', async () => {
+    await probe(inbox(operator))
+    assert.deepEqual((await visible(operator, inbox(operator))).map((e) => e.extension), ['broadcast'])
+  })
+
+  test('and no other topic', async () => {
+    const id = await world.conversation()
+    for (const topic of [inbox(operator), 'chat-user:', `${inbox(client)}x`, `chat:${id}`, 'other']) {
+      await probe(topic)
+      assert.equal((await visible(client, topic)).length, 0, topic)
+      assert.equal((await visible(stranger, topic)).length, 0, topic)
+      assert.equal((await visible('anon', topic)).length, 0, topic)
+      assert.equal((await visible({ role: 'authenticated' }, topic)).length, 0, topic)
+    }
+  })
+
+  test('nobody may send into an inbox', async () => {
+    for (const user of [operator, 'anon']) {
+      await assert.rejects(
+        sql.begin(async (tx) => {
+          await world.actAs(tx, user)
+          await tx`insert into realtime.messages (topic, extension, event, private) values (${inbox(operator)}, 'broadcast', 'forged', true)`
+        }),
+        { code: '42501' },
+      )
+    }
+  })
+
+  test('it cannot raise, whatever the token says', async () => {
+    await probe('other')
+    for (const id of ['auth0|5f7c', '', `'; drop table x`, 'null']) {
+      assert.equal((await visible({ id }, 'other')).length, 0)
+      assert.equal((await visible({ id }, inbox(operator))).length, 0)
+    }
+  })
+})
