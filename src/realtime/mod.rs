@@ -43,6 +43,9 @@ mod machine;
 mod token;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{JoinError, Retry};
 pub use machine::Realtime;
 pub use types::{
