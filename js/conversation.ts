@@ -59,8 +59,8 @@ export class ConversationStore implements Conversation {
   readonly getServerSnapshot = (): ConversationSnapshot => EMPTY
 
   readonly subscribe = (listener: () => void): (() => void) => {
-    const unwatch = this.watch(listener)
     const release = this.#hold()
+    const unwatch = this.watch(listener)
     return () => {
       release()
       unwatch()

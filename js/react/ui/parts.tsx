@@ -2,7 +2,7 @@
 
 import type { ReactNode } from 'react'
 
-export function classes(...names: (string | false | undefined)[]): string {
+export function classes(...names: (string | undefined)[]): string {
   return names.filter(Boolean).join(' ')
 }
 
@@ -18,7 +18,7 @@ export function Banner({ kind, className, shown, children }: {
   children: ReactNode
 }) {
   return (
-    <div role="status" className={classes('surechat-banner', `surechat-banner-${kind}`, !shown && 'surechat-banner-empty', className)}>
+    <div role="status" className={shown ? classes('surechat-banner', `surechat-banner-${kind}`, className) : undefined}>
       {shown && children}
     </div>
   )
