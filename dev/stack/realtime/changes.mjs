@@ -73,6 +73,7 @@ export class Changes {
     }
     try {
       await this.sql.begin(async (tx) => {
+        await tx`select ${claims.role}::text::regrole`
         await actAs(tx, claims)
         if (conditions.length === 0) return
         const { columns } = await describe(tx, schema, table)
@@ -156,7 +157,7 @@ export class Changes {
     parts.commit_timestamp = new Date().toISOString()
     if (type !== 'INSERT') {
       const before = type === 'DELETE' ? row : (old ?? row)
-      const whole = !table.rls && (type === 'DELETE' ? !key : old && !key)
+      const whole = !key && (type === 'DELETE' ? !table.rls : old)
       parts.old_record = new RawJson((await this.#json(table, whole ? columns : keys, before)).text)
     }
     const members = Object.entries(parts).map(([name, value]) => `"${name}":${value instanceof RawJson ? value.text : JSON.stringify(value)}`)
