@@ -159,7 +159,7 @@ impl Engine {
         self.note_token(jwt, &outcome);
         let settlement = self.outbox.settle(self.now.mono, outcome);
         if settlement.wants_token && !settlement.token_rejected {
-            self.session.renew(self.now.mono);
+            self.session.renew();
         }
         match &settlement.misconfigured {
             Some(failure) => self.problem(None, &failure.code.clone(), &failure.message.clone()),

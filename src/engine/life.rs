@@ -346,7 +346,7 @@ impl Engine {
     }
 
     fn wake(&mut self) {
-        self.session.renew(self.now.mono);
+        self.session.renew();
         self.sync.all_due();
         self.outbox.resume();
         self.unread = true;

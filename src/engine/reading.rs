@@ -46,7 +46,10 @@ impl Engine {
             timeline.set_user(&self.user_id);
         }
         self.outbox.touch(&conversation_id);
-        if self.role.generation().is_some() {
+        if !self.durable {
+            // Nothing was kept: the server has to say all of it again.
+            self.sync.restore(Conversation::new(&conversation_id));
+        } else if self.role.generation().is_some() {
             self.sync.track(&conversation_id);
         } else {
             self.tell(TabMessage::Open { conversation_id: conversation_id.clone() });

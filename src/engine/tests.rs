@@ -1,1 +1,4 @@
-
+mod delivery;
+mod reading;
+mod server;
+mod world;

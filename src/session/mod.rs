@@ -71,7 +71,8 @@ pub enum Missing {
 pub struct Session {
     token: Option<Token>,
     asked_at: Option<u64>,
-    answered_at: u64,
+    /// When the app gave the token at hand, or gave it again.
+    confirmed_at: Option<u64>,
     /// The refused token, so that it is not sent twice.
     refused: Option<String>,
     missing: Option<Missing>,
@@ -85,7 +86,7 @@ impl Session {
         self.token.as_ref().filter(|token| {
             token.claims.user_id == user_id
                 && now + EXPIRY_MARGIN_MS.min(token.claims.lifetime_ms / 2) < token.expires_at
-                && now < self.answered_at + MAX_AGE_MS
+                && self.confirmed_at.is_some_and(|at| now < at + MAX_AGE_MS)
         })
     }
 
@@ -129,7 +130,7 @@ impl Session {
             return self.miss(now, Missing::Refused);
         }
         self.token = Some(Token { jwt, claims, expires_at });
-        self.answered_at = now;
+        self.confirmed_at = Some(now);
         self.missing = None;
         self.ask_again_at = 0;
     }
@@ -149,8 +150,8 @@ impl Session {
     }
 
     /// Forget the token at hand, so that the next request asks for one.
-    pub fn renew(&mut self, now: u64) {
-        self.answered_at = now.saturating_sub(MAX_AGE_MS);
+    pub fn renew(&mut self) {
+        self.confirmed_at = None;
         self.ask_again_at = 0;
     }
 

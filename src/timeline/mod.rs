@@ -142,11 +142,9 @@ impl Timeline {
     /// Up to where another member has stored and read. Ticks never fall.
     pub fn set_watermarks(&mut self, delivered: u64, read: u64) {
         let (delivered, read) = (self.delivered.max(delivered), self.read.max(read));
-        for (from, to) in [(self.delivered, delivered), (self.read, read)] {
-            let own = |message: &StoredMessage| message.sender_id.as_deref() == Some(&self.user_id);
-            let risen = self.stored.range(from + 1..=to.max(from)).filter(|(_, message)| to > from && own(message));
-            self.changed.extend(risen.map(|(seq, _)| *seq));
-        }
+        let risen = |seq: u64| (self.delivered < seq && seq <= delivered) || (self.read < seq && seq <= read);
+        let own = self.stored.values().filter(|message| message.sender_id.as_deref() == Some(&self.user_id));
+        self.changed.extend(own.map(|message| message.seq).filter(|seq| risen(*seq)));
         (self.delivered, self.read) = (delivered, read);
     }
 

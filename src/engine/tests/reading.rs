@@ -1,0 +1,135 @@
+use serde_json::json;
+
+use super::world::*;
+use crate::engine::{Command, Input, PageEvent, Update};
+
+fn id(n: u8) -> String {
+    format!("01890000-0000-7000-8000-0000000000{n:02x}")
+}
+
+fn contents(world: &World) -> Vec<String> {
+    world.screen().into_iter().map(|(content, _)| content).collect()
+}
+
+#[test]
+fn a_live_message_is_shown_stored_and_acknowledged() {
+    let mut world = World::started();
+    world.receive(&id(1), "hi");
+    assert_eq!(contents(&world), ["hi"]);
+    world.run_for(2_000);
+    assert_eq!(world.server.members[BOOKING][0]["delivered_seq"], 1);
+    assert_eq!(world.server.members[BOOKING][0]["read_seq"], 1);
+}
+
+#[test]
+fn on_a_hidden_page_a_message_is_delivered_and_not_read() {
+    let mut world = World::started();
+    world.feed(Input::Page(PageEvent::Hidden));
+    world.receive(&id(1), "hi");
+    world.run_for(2_000);
+    assert_eq!(world.server.members[BOOKING][0]["delivered_seq"], 1);
+    assert_eq!(world.server.members[BOOKING][0]["read_seq"], 0);
+    world.feed(Input::Page(PageEvent::Visible));
+    world.run_for(2_000);
+    assert_eq!(world.server.members[BOOKING][0]["read_seq"], 1);
+}
+
+#[test]
+fn what_was_missed_while_the_socket_was_down_is_fetched_when_it_is_back() {
+    let mut world = World::started();
+    world.set_online(false);
+    for n in 1..=3 {
+        world.server.post(BOOKING, CLIENT, &id(n), &format!("missed {n}"));
+    }
+    world.run_for(10_000);
+    assert_eq!(contents(&world).len(), 0);
+    world.set_online(true);
+    world.run_for(3_000);
+    assert_eq!(contents(&world), ["missed 1", "missed 2", "missed 3"]);
+    assert_eq!(world.connections(), ["connecting", "connected", "disconnected", "reconnecting", "connected"]);
+}
+
+#[test]
+fn a_hole_is_asked_for_at_once() {
+    let mut world = World::started();
+    world.live = false;
+    world.receive(&id(1), "one");
+    world.live = true;
+    world.receive(&id(2), "two");
+    assert_eq!(contents(&world), ["one", "two"]);
+}
+
+#[test]
+fn an_event_without_its_row_is_fetched() {
+    let mut world = World::started();
+    world.live = false;
+    world.receive(&id(1), "a long one");
+    world.broadcast("message", &json!({"conversation_id": BOOKING, "seq": 1, "id": id(1)}));
+    assert_eq!(contents(&world), ["a long one"]);
+}
+
+#[test]
+fn a_loss_without_any_signal_is_found_within_the_reconcile_period() {
+    let mut world = World::started();
+    world.live = false;
+    world.server.post(BOOKING, CLIENT, &id(1), "lost in silence");
+    world.run_for(60_000);
+    assert_eq!(contents(&world), ["lost in silence"]);
+}
+
+#[test]
+fn a_doubled_event_is_shown_once() {
+    let mut world = World::started();
+    world.server.post(BOOKING, CLIENT, &id(1), "once");
+    let row = world.server.rows[BOOKING][0].clone();
+    world.feed(Input::Timer);
+    world.broadcast("message", &json!({"row": row, "conversation_id": BOOKING}));
+    assert_eq!(contents(&world), ["once"]);
+}
+
+#[test]
+fn history_is_shown_from_the_cache_without_a_network() {
+    let mut world = World::started();
+    world.server.post(BOOKING, CLIENT, &id(1), "hi");
+    world.send("hello");
+    world.online = false;
+    world.restart();
+    assert_eq!(contents(&world), ["hi", "hello"]);
+    assert!(world.updates.iter().any(|update| matches!(update, Update::Loaded { .. })));
+}
+
+#[test]
+fn a_cut_socket_is_opened_again_and_nothing_is_missed() {
+    let mut world = World::started();
+    world.live = false;
+    world.cut();
+    world.server.post(BOOKING, CLIENT, &id(1), "meanwhile");
+    world.live = true;
+    world.run_for(5_000);
+    assert_eq!(contents(&world), ["meanwhile"]);
+    assert_eq!(world.connections().last(), Some(&"connected"));
+}
+
+#[test]
+fn a_strangers_conversation_is_refused_and_said() {
+    let mut world = World::started();
+    world.server.rows.insert("b9".into(), Vec::new());
+    world.server.members.insert("b9".into(), Vec::new());
+    world.command(Command::Open { conversation_id: "b9".into() });
+    let refused = |update: &Update| matches!(update, Update::Problem { conversation_id: Some(id), error: Some(error) } if id == "b9" && error.code == "forbidden");
+    assert!(world.updates.iter().any(refused));
+    world.command(Command::Reload { op: 77, conversation_id: "b9".into() });
+    assert_eq!(world.failure_of(77).as_deref(), Some("forbidden"));
+}
+
+#[test]
+fn loading_messages_is_answered_when_they_are_there_and_fails_when_the_server_is_out_of_reach() {
+    let mut world = World::started();
+    world.server.post(BOOKING, CLIENT, &id(1), "hi");
+    world.command(Command::Reload { op: 70, conversation_id: BOOKING.into() });
+    assert!(world.is_done(70));
+    world.set_online(false);
+    world.command(Command::Reload { op: 71, conversation_id: BOOKING.into() });
+    world.run_for(20_000);
+    assert!(world.failure_of(71).is_some());
+}

@@ -1,0 +1,170 @@
+//! A model of the server: what `chat_send`, `chat_sync` and `chat_ack` answer.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::{Value, json};
+
+use crate::rest::{HttpError, HttpRequest, HttpResponse};
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// It never arrives.
+    Refuse,
+    /// It is done, and the answer is lost.
+    LoseAnswer,
+    /// Something else answers.
+    Status(u16, &'static str),
+}
+
+#[derive(Default)]
+pub struct Server {
+    pub rows: BTreeMap<String, Vec<Value>>,
+    pub members: BTreeMap<String, Vec<Value>>,
+    pub faults: VecDeque<Fault>,
+    pub always: Option<Fault>,
+    pub requests: Vec<(u64, String)>,
+    /// Content that makes the whole request fail, as a constraint of the app's would.
+    pub poison: Option<&'static str>,
+    /// What goes out live, as broadcasts of the inbox.
+    pub live: Vec<(&'static str, Value)>,
+}
+
+impl Server {
+    pub fn with_conversation(id: &str, users: &[(&str, &str)]) -> Self {
+        let mut server = Self::default();
+        let member = |(user, role): &(&str, &str)| json!({"user_id": user, "role": role, "delivered_seq": 0, "read_seq": 0});
+        server.members.insert(id.into(), users.iter().map(member).collect());
+        server.rows.insert(id.into(), Vec::new());
+        server
+    }
+
+    pub fn contents(&self, id: &str) -> Vec<&str> {
+        self.rows.get(id).into_iter().flatten().filter_map(|row| row["content"].as_str()).collect()
+    }
+
+    pub fn count(&self, function: &str) -> usize {
+        self.requests.iter().filter(|(_, of)| of == function).count()
+    }
+
+    pub fn answer(&mut self, now: u64, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+        let function = request.url.rsplit('/').next().unwrap_or_default().to_owned();
+        self.requests.push((now, function.clone()));
+        let fault = if function == "chat_send" { self.faults.pop_front().or_else(|| self.always.clone()) } else { None };
+        match fault {
+            Some(Fault::Refuse) => return Err(HttpError::Network),
+            Some(Fault::Status(status, code)) => return Ok(respond(status, &json!({"code": code}))),
+            _ => {}
+        }
+        let body: Value = serde_json::from_str(&request.body).expect("the engine sends JSON");
+        let user = body["expected_user"].as_str().unwrap_or_default().to_owned();
+        let response = match function.as_str() {
+            "chat_send" => self.send(&user, &body["batch"]),
+            "chat_sync" => respond(200, &self.sync(&user, &body["cursors"])),
+            "chat_ack" => respond(200, &self.ack(&user, &body["acks"])),
+            _ => respond(404, &json!({"code": "PGRST202"})),
+        };
+        match fault {
+            Some(Fault::LoseAnswer) => Err(HttpError::Timeout),
+            _ => Ok(response),
+        }
+    }
+
+    /// A message of somebody else.
+    pub fn post(&mut self, conversation: &str, user: &str, id: &str, content: &str) {
+        let row = json!({"id": id, "conversation_id": conversation, "kind": "message", "target_id": null, "content": content, "message_type": "text", "metadata": {}});
+        self.send(user, &json!([row]));
+    }
+
+    fn send(&mut self, user: &str, batch: &Value) -> HttpResponse {
+        let batch = batch.as_array().cloned().unwrap_or_default();
+        if self.poison.is_some_and(|poison| batch.iter().any(|row| row["content"] == poison)) {
+            return respond(400, &json!({"code": "22P05"}));
+        }
+        let mut stopped = Vec::new();
+        let mut answers = Vec::new();
+        for row in batch {
+            let conversation = row["conversation_id"].as_str().unwrap_or_default().to_owned();
+            let mut answer = json!({"id": row["id"], "conversation_id": conversation});
+            let role = self.members.get(&conversation).and_then(|members| members.iter().find(|member| member["user_id"] == user));
+            let known = self.rows.get(&conversation).and_then(|rows| rows.iter().find(|stored| stored["id"] == row["id"]));
+            let status = if stopped.contains(&conversation) {
+                "skipped"
+            } else if !self.rows.contains_key(&conversation) {
+                "no_conversation"
+            } else if role.is_none() {
+                "forbidden"
+            } else if known.is_some() {
+                "duplicate"
+            } else if row["content"] == "refuse me" {
+                "rejected:23514"
+            } else {
+                "stored"
+            };
+            answer["status"] = status.into();
+            let stored = match status {
+                "stored" => {
+                    let mut stored = row.clone();
+                    let rows = self.rows.get_mut(&conversation).expect("checked above");
+                    stored["seq"] = (rows.len() + 1).into();
+                    stored["sender_id"] = user.into();
+                    stored["sender_role"] = role.expect("checked above")["role"].clone();
+                    stored["created_at"] = "2026-11-23T06:30:00+00:00".into();
+                    rows.push(stored.clone());
+                    let live = json!({"row": stored, "conversation_id": conversation, "seq": stored["seq"], "id": stored["id"]});
+                    self.live.push(("message", live));
+                    Some(stored)
+                }
+                "duplicate" => known.cloned(),
+                _ => {
+                    stopped.push(conversation);
+                    None
+                }
+            };
+            for field in ["seq", "created_at", "sender_role", "kind", "content"] {
+                answer[field] = stored.as_ref().map(|stored| stored[field].clone()).unwrap_or_default();
+            }
+            answers.push(answer);
+        }
+        respond(200, &Value::Array(answers))
+    }
+
+    fn sync(&self, user: &str, cursors: &Value) -> Value {
+        let answers = cursors.as_object().into_iter().flatten().map(|(id, cursor)| {
+            let Some(rows) = self.rows.get(id) else {
+                return json!({"conversation_id": id, "status": "no_conversation"});
+            };
+            let members = &self.members[id];
+            if !members.iter().any(|member| member["user_id"] == user) {
+                return json!({"conversation_id": id, "status": "forbidden"});
+            }
+            let from = cursor["seq"].as_u64().unwrap_or(0);
+            let rows: Vec<&Value> = rows.iter().filter(|row| row["seq"].as_u64() > Some(from)).collect();
+            let last = from.max(self.rows[id].len() as u64);
+            json!({"conversation_id": id, "status": "ok", "incarnation": "11111111-1111-4111-8111-111111111111",
+                "last_seq": last, "through_seq": last, "first_seq": from + 1, "rows": rows, "members": members})
+        });
+        Value::Array(answers.collect())
+    }
+
+    pub fn ack(&mut self, user: &str, acks: &Value) -> Value {
+        let mut answers = Vec::new();
+        for ack in acks.as_array().into_iter().flatten() {
+            let id = ack["conversation_id"].as_str().unwrap_or_default();
+            let Some(member) = self.members.get_mut(id).and_then(|members| members.iter_mut().find(|member| member["user_id"] == user)) else {
+                continue;
+            };
+            member["delivered_seq"] = ack["delivered"].clone();
+            member["read_seq"] = ack["read"].clone();
+            let mut receipt = member.clone();
+            receipt["conversation_id"] = id.into();
+            answers.push(receipt.clone());
+            self.live.push(("receipt", receipt));
+        }
+        Value::Array(answers)
+    }
+}
+
+fn respond(status: u16, body: &Value) -> HttpResponse {
+    HttpResponse { status, retry_after_ms: None, body: body.to_string() }
+}

@@ -1,0 +1,319 @@
+//! One browser tab around the engine: a database, a network, a clock that jumps to the next
+//! deadline, and a server that is a model.
+
+use std::collections::BTreeMap;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::{Value, json};
+
+use super::server::Server;
+use crate::{
+    engine::{Command, Config, Effect, Engine, Input, Now, PageEvent, Update},
+    message::MessageId,
+    realtime,
+    store::{MemoryStore, StoreError, Table},
+    tabs::TabMessage,
+};
+
+pub const BOOKING: &str = "b1";
+pub const OPERATOR: &str = "operator-1";
+pub const CLIENT: &str = "client-1";
+
+pub struct World {
+    pub engine: Engine,
+    pub store: MemoryStore,
+    pub server: Server,
+    pub now: Now,
+    pub online: bool,
+    /// `None`: nobody is signed in.
+    pub signed_in: Option<&'static str>,
+    pub tokens_given: u64,
+    pub has_database: bool,
+    pub store_fault: Option<StoreError>,
+    pub lock_is_free: bool,
+    pub updates: Vec<Update>,
+    pub said: Vec<TabMessage>,
+    /// `false`: what the server sends live is lost.
+    pub live: bool,
+    socket: Option<u32>,
+    topic: Option<String>,
+    next_op: u32,
+    next_id: u8,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub fn with(configure: impl FnOnce(&mut Config)) -> Self {
+        let server = Server::with_conversation(BOOKING, &[(OPERATOR, "operator"), (CLIENT, "client")]);
+        let mut config = Config {
+            url: "http://localhost:1".into(),
+            api_key: "key".into(),
+            user_id: None,
+            sender_role: None,
+            resume_on_reconnect: true,
+            auto_read: true,
+            request_timeout_ms: 10_000,
+        };
+        configure(&mut config);
+        Self {
+            engine: Engine::new(config, 7),
+            store: MemoryStore::default(),
+            server,
+            now: Now { mono: 1_000, wall: 1_795_415_400_000 },
+            online: true,
+            signed_in: Some(OPERATOR),
+            tokens_given: 0,
+            has_database: true,
+            store_fault: None,
+            lock_is_free: true,
+            updates: Vec::new(),
+            said: Vec::new(),
+            live: true,
+            socket: None,
+            topic: None,
+            next_op: 0,
+            next_id: 0,
+        }
+    }
+
+    pub fn started() -> Self {
+        let mut world = Self::new();
+        world.start();
+        world
+    }
+
+    pub fn start(&mut self) {
+        self.command(Command::Start { remembered_user: None, visible: true, online: self.online });
+        self.command(Command::Open { conversation_id: BOOKING.into() });
+    }
+
+    /// The tab dies and a new one starts on the same database and server.
+    pub fn restart(&mut self) {
+        let old = std::mem::replace(self, Self::new());
+        self.store = old.store;
+        self.server = old.server;
+        self.now = old.now;
+        self.online = old.online;
+        self.next_id = old.next_id;
+        self.start();
+    }
+
+    pub fn send(&mut self, text: &str) -> u32 {
+        self.send_to(BOOKING, text, json!({}))
+    }
+
+    pub fn send_to(&mut self, conversation: &str, text: &str, metadata: Value) -> u32 {
+        self.next_op += 1;
+        self.next_id += 1;
+        let id = MessageId::v7(self.now.wall, [self.next_id; 10]);
+        self.command(Command::Send {
+            op: self.next_op,
+            id,
+            conversation_id: conversation.into(),
+            content: text.into(),
+            message_type: "text".into(),
+            metadata,
+        });
+        self.next_op
+    }
+
+    /// A message of the client, live.
+    pub fn receive(&mut self, id: &str, content: &str) {
+        self.server.post(BOOKING, CLIENT, id, content);
+        self.feed(Input::Timer);
+    }
+
+    pub fn command(&mut self, command: Command) {
+        self.feed(Input::Command(command));
+    }
+
+    pub fn set_online(&mut self, online: bool) {
+        self.online = online;
+        if !online {
+            self.socket = None;
+        }
+        self.feed(Input::Page(if online { PageEvent::Online } else { PageEvent::Offline }));
+    }
+
+    /// Let time pass, from deadline to deadline.
+    pub fn run_for(&mut self, ms: u64) {
+        let end = self.now.mono + ms;
+        for _ in 0..10_000 {
+            match self.engine.next_deadline() {
+                Some((at, _)) if at <= end => {
+                    self.advance_to(at);
+                    self.feed(Input::Timer);
+                }
+                _ => return self.advance_to(end),
+            }
+        }
+        panic!("the engine never rests: {:?}", self.engine.next_deadline());
+    }
+
+    pub fn feed(&mut self, input: Input) {
+        self.engine.handle(self.now, input);
+        for _ in 0..10_000 {
+            while let Some(update) = self.engine.poll_update() {
+                self.updates.push(update);
+            }
+            let Some(effect) = self.engine.poll_effect() else {
+                if !self.deliver_live() {
+                    return;
+                }
+                continue;
+            };
+            for input in self.perform(effect) {
+                self.engine.handle(self.now, input);
+            }
+        }
+        panic!("the engine never rests");
+    }
+
+    pub fn outbox(&self) -> usize {
+        self.store.table(Table::Outbox).count()
+    }
+
+    /// The contents on the screen, in order, with the state of the own ones.
+    pub fn screen(&self) -> Vec<(String, String)> {
+        let mut view: BTreeMap<u64, Value> = BTreeMap::new();
+        for update in &self.updates {
+            let Update::Messages { conversation_id, patch } = update else { continue };
+            if conversation_id != BOOKING {
+                continue;
+            }
+            if patch.reset {
+                view.clear();
+            }
+            let gone = |message: &Value| patch.removes.iter().any(|id| message["id"] == id.as_str());
+            view.retain(|_, message| !gone(message) && !patch.upserts.iter().any(|(_, new)| new["id"] == message["id"]));
+            view.extend(patch.upserts.iter().cloned());
+        }
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        view.values().map(|message| (text(&message["content"]), text(&message["delivery_status"]))).collect()
+    }
+
+    pub fn failure_of(&self, op: u32) -> Option<String> {
+        self.updates.iter().find_map(|update| match update {
+            Update::Failed { op: of, error } if *of == op => Some(error.code.clone()),
+            _ => None,
+        })
+    }
+
+    pub fn is_done(&self, op: u32) -> bool {
+        self.updates.iter().any(|update| matches!(update, Update::Done { op: of, .. } if *of == op))
+    }
+
+    /// The states that were announced, in order.
+    pub fn announced(&self) -> Vec<&'static str> {
+        let status = |update: &Update| if let Update::Delivery { status, .. } = update { Some(status.as_str()) } else { None };
+        self.updates.iter().filter_map(status).collect()
+    }
+
+    pub fn connections(&self) -> Vec<&'static str> {
+        let status = |update: &Update| if let Update::Connection(status) = update { Some(status.as_str()) } else { None };
+        self.updates.iter().filter_map(status).collect()
+    }
+
+    /// The server drops the socket.
+    pub fn cut(&mut self) {
+        if let Some(epoch) = self.socket.take() {
+            self.feed(Input::Socket(realtime::Input::Closed { epoch, code: 1006 }));
+        }
+    }
+
+    pub fn broadcast(&mut self, event: &str, payload: &Value) {
+        let (Some(epoch), Some(topic)) = (self.socket, self.topic.clone()) else { return };
+        let frame = json!([null, null, topic, "broadcast", {"type": "broadcast", "event": event, "payload": payload}]);
+        self.feed(Input::Socket(realtime::Input::Text { epoch, text: frame.to_string() }));
+    }
+
+    fn advance_to(&mut self, mono: u64) {
+        let passed = mono.saturating_sub(self.now.mono);
+        self.now = Now { mono: self.now.mono + passed, wall: self.now.wall + passed };
+    }
+
+    fn deliver_live(&mut self) -> bool {
+        let live = std::mem::take(&mut self.server.live);
+        let (Some(epoch), Some(topic)) = (self.socket.filter(|_| self.live && self.online), self.topic.clone()) else {
+            return false;
+        };
+        for (event, payload) in &live {
+            let frame = json!([null, null, topic, "broadcast", {"type": "broadcast", "event": event, "payload": payload}]);
+            self.engine.handle(self.now, Input::Socket(realtime::Input::Text { epoch, text: frame.to_string() }));
+        }
+        !live.is_empty()
+    }
+
+    fn perform(&mut self, effect: Effect) -> Vec<Input> {
+        match effect {
+            Effect::OpenStore { .. } => {
+                let result = if self.has_database { Ok(()) } else { Err(StoreError::Unavailable("none".into())) };
+                vec![Input::StoreOpened { result }]
+            }
+            Effect::Store { request, transaction } => {
+                let result = match &self.store_fault {
+                    Some(fault) if !transaction.is_read_only() => Err(fault.clone()),
+                    _ => self.store.run(&transaction),
+                };
+                vec![Input::Stored { request, result }]
+            }
+            Effect::Http { request, http } => {
+                let result = if self.online {
+                    self.server.answer(self.now.mono, &http)
+                } else {
+                    Err(crate::rest::HttpError::Network)
+                };
+                vec![Input::Http { request, result }]
+            }
+            Effect::FetchToken { request } => {
+                self.tokens_given += 1;
+                let token = self.signed_in.map(|user| jwt(user, self.tokens_given));
+                vec![Input::Token { request, result: Ok(token) }]
+            }
+            Effect::AcquireLock { .. } if self.lock_is_free => vec![Input::LockGranted],
+            Effect::Socket(output) => self.socket(output),
+            Effect::Tell(message) => {
+                self.said.push(message);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn socket(&mut self, output: realtime::Output) -> Vec<Input> {
+        use realtime::{Input as In, Output};
+        let text = |epoch, frame: Value| Input::Socket(In::Text { epoch, text: frame.to_string() });
+        match output {
+            Output::Connect { epoch, .. } if self.online => {
+                self.socket = Some(epoch);
+                vec![Input::Socket(In::Opened { epoch })]
+            }
+            Output::Connect { epoch, .. } => vec![Input::Socket(In::Closed { epoch, code: 1006 })],
+            Output::SendText { epoch, text: frame } if self.online && self.socket == Some(epoch) => {
+                let frame: Value = serde_json::from_str(&frame).expect("the machine sends JSON");
+                let reply = json!([frame[0], frame[1], frame[2], "phx_reply", {"status": "ok", "response": {"postgres_changes": []}}]);
+                if frame[3] != "phx_join" {
+                    return vec![text(epoch, reply)];
+                }
+                self.topic = frame[2].as_str().map(str::to_owned);
+                let ready = json!([frame[0], null, frame[2], "system", {"extension": "system", "status": "ok", "message": "Replication connection established", "channel": "x"}]);
+                vec![text(epoch, reply), text(epoch, ready)]
+            }
+            Output::Close { epoch } => {
+                if self.socket == Some(epoch) {
+                    self.socket = None;
+                }
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+pub fn jwt(user: &str, serial: u64) -> String {
+    let claims = json!({"sub": user, "iat": serial, "exp": serial + 3_600}).to_string();
+    format!("h.{}.s", Base64UrlUnpadded::encode_string(claims.as_bytes()))
+}
