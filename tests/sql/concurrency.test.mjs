@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { row, startWorld } from './support.mjs'
 
 const CONNECTIONS = 8
@@ -64,6 +65,11 @@ async function client(user, conversations, seed, errors) {
   }
   for (const { reason } of await Promise.allSettled(late)) if (reason) errors.push(reason)
   return sent
+}
+
+function signal() {
+  let give
+  return Object.assign(new Promise((resolve) => (give = resolve)), { give })
 }
 
 /** Mixes the lanes at random, each in its own order. */
@@ -140,19 +146,19 @@ test('nothing lost, doubled, reordered or skipped, and no deadlock', async () =>
 test('two requests with the same new row, one waiting for the other', async () => {
   const id = await world.conversation()
   const batch = [row(id, 'once')]
-  let release
-  const held = new Promise((resolve) => (release = resolve))
+  const [written, held] = [signal(), signal()]
   const first = sql.begin(async (tx) => {
     await world.actAs(tx, users.operator)
     const answers = await world.callIn(tx, 'chat_send', { expected_user: users.operator.id, batch })
+    written.give()
     await held
     return answers
   })
-  while ((await sql`select from pg_stat_activity where state = 'idle in transaction'`).length === 0);
+  await written
   const second = send(users.operator, batch)
-  while ((await sql`select from pg_locks where not granted`).length === 0);
+  while ((await sql`select from pg_locks where not granted`).length === 0) await sleep(5)
   assert.deepEqual((await sync(users.operator, { [id]: { seq: 0, incarnation: null } }))[0].rows, [])
-  release()
+  held.give()
   const [[a], [b]] = await Promise.all([first, second])
   assert.deepEqual([a.status, b.status, a.seq, b.seq], ['stored', 'duplicate', 1, 1])
 })
