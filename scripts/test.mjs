@@ -20,10 +20,6 @@ function nodeTests(folder) {
   }
 }
 
-function typeChecks() {
-  return ['tsc', '-p', 'tsconfig.json']
-}
-
 // A step's `command` is made when its turn comes, after the setup before it.
 const STEPS = [
   { name: 'fmt', command: cargo('fmt', '--all', '--check') },
@@ -38,7 +34,8 @@ const STEPS = [
   },
   { name: 'build', command: script('scripts/build.mjs') },
   { name: 'size', command: script('scripts/size.mjs') },
-  { name: 'types', command: typeChecks },
+  { name: 'types', command: () => ['tsc', '-p', 'tsconfig.json'] },
+  { name: 'types-guide', command: () => ['tsc', '-p', 'tests/types'] },
   { name: 'unit', command: () => ['vitest', 'run'] },
   { name: 'sql', command: nodeTests('tests/sql') },
   { name: 'stack', command: nodeTests('tests/stack') },
