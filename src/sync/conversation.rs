@@ -83,6 +83,10 @@ impl Conversation {
         if reset {
             *self = Self::new(&self.id);
         }
+        if !self.is_known() && answer.rows.is_empty() && answer.last_seq > 0 {
+            self.due = true;
+            return Merge { reset, rows: Vec::new() };
+        }
         if !self.is_known() {
             self.incarnation = answer.incarnation;
             self.low = answer.first_seq.max(1);

@@ -15,6 +15,8 @@ use crate::rest::{SyncAnswer, SyncStatus};
 
 /// Pauses after failed requests; each is drawn between its half and its whole.
 const BACKOFF_MS: [u64; 5] = [1_000, 2_000, 5_000, 10_000, 30_000];
+/// First pages of one request: the server answers them whole or not at all.
+const FIRST_PAGES: usize = 4;
 /// Losses that give no signal are found after this long while the live channel is ready.
 const RECONCILE_LIVE_MS: std::ops::Range<u64> = 30_000..60_000;
 /// The same while there is no live channel.
@@ -131,8 +133,14 @@ impl Sync {
         if !self.is_due(now) {
             return Vec::new();
         }
-        let due = self.conversations.values_mut().filter(|conversation| conversation.due);
-        let flight: BTreeMap<String, u64> = due
+        let mut first_pages = 0;
+        let flight: BTreeMap<String, u64> = self
+            .conversations
+            .values_mut()
+            .filter(|conversation| {
+                first_pages += usize::from(conversation.due && !conversation.is_known());
+                conversation.due && (conversation.is_known() || first_pages <= FIRST_PAGES)
+            })
             .map(|conversation| {
                 conversation.due = false;
                 (conversation.id.clone(), conversation.cursor)

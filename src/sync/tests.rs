@@ -1,1 +1,223 @@
+use serde_json::json;
 
+use super::*;
+use crate::{
+    message::{Kind, Member, MessageId, StoredMessage, empty_object},
+    rest::{SyncAnswer, SyncStatus},
+};
+
+fn row(seq: u64, sender: &str) -> StoredMessage {
+    StoredMessage {
+        id: MessageId::v7(seq, [0; 10]),
+        conversation_id: "b1".into(),
+        seq,
+        kind: Kind::Message,
+        target_id: None,
+        sender_id: Some(sender.into()),
+        sender_role: String::new(),
+        content: String::new(),
+        message_type: "text".into(),
+        metadata: empty_object(),
+        created_at: String::new(),
+        edited_at: None,
+        deleted_at: None,
+    }
+}
+
+fn member(user: &str, role: &str, delivered: u64, read: u64) -> Member {
+    Member { user_id: user.into(), role: role.into(), delivered_seq: delivered, read_seq: read }
+}
+
+fn answer(incarnation: &str, first: u64, through: u64, last: u64) -> SyncAnswer {
+    SyncAnswer {
+        conversation_id: "b1".into(),
+        status: SyncStatus::Ok,
+        incarnation: incarnation.into(),
+        last_seq: last,
+        through_seq: through,
+        first_seq: first,
+        rows: (first..=through).map(|seq| row(seq, "you")).collect(),
+        members: vec![member("me", "operator", 0, 0), member("you", "client", 0, 0)],
+    }
+}
+
+/// A conversation that is known up to `seq`.
+fn known(seq: u64) -> Sync {
+    let mut sync = Sync::new(1);
+    sync.track("b1");
+    assert_eq!(sync.take_request(0), [("b1", None)]);
+    sync.answered(0, vec![answer("i1", 1, seq, seq)], "me");
+    sync
+}
+
+fn seqs(merge: &Merge) -> Vec<u64> {
+    merge.rows.iter().map(|row| row.seq).collect()
+}
+
+fn merged(mut synced: Vec<(String, Synced)>) -> Merge {
+    match synced.pop() {
+        Some((_, Synced::Merged(merge))) => merge,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_first_page_is_taken_as_it_is() {
+    let mut sync = Sync::new(1);
+    sync.track("b1");
+    sync.take_request(0);
+    let merge = merged(sync.answered(0, vec![answer("i1", 51, 100, 100)], "me"));
+    assert_eq!(merge.rows.len(), 50);
+    let conversation = sync.get("b1").expect("tracked");
+    assert_eq!((conversation.low, conversation.cursor, conversation.due), (51, 100, false));
+}
+
+#[test]
+fn a_first_page_that_did_not_fit_is_asked_for_again_as_a_first_page() {
+    let mut sync = Sync::new(1);
+    sync.track("b1");
+    sync.take_request(0);
+    let nothing = SyncAnswer { rows: Vec::new(), ..answer("i1", 1, 0, 300) };
+    assert!(seqs(&merged(sync.answered(0, vec![nothing], "me"))).is_empty());
+    assert_eq!(sync.take_request(0), [("b1", None)]);
+}
+
+#[test]
+fn first_pages_are_asked_for_a_few_at_a_time() {
+    let mut sync = Sync::new(1);
+    for n in 0..10 {
+        sync.track(&format!("b{n}"));
+    }
+    assert_eq!(sync.take_request(0).len(), FIRST_PAGES);
+}
+
+#[test]
+fn a_row_behind_the_cursor_is_no_news_and_one_beyond_a_hole_waits() {
+    let mut sync = known(3);
+    let conversation = sync.track("b1");
+    assert!(seqs(&conversation.take_row(row(3, "you"), "me")).is_empty());
+    assert!(seqs(&conversation.take_row(row(6, "you"), "me")).is_empty());
+    assert!(conversation.due);
+    assert_eq!(seqs(&conversation.take_row(row(4, "you"), "me")), [4]);
+    assert_eq!(seqs(&conversation.take_row(row(5, "you"), "me")), [5, 6]);
+}
+
+#[test]
+fn what_an_answer_lacks_is_gone_and_is_not_asked_for_again() {
+    let mut sync = known(3);
+    sync.track("b1").take_row(row(6, "you"), "me");
+    assert_eq!(sync.take_request(0), [("b1", Some((3, "i1")))]);
+    let without_4 = SyncAnswer { rows: vec![row(5, "you"), row(6, "you")], ..answer("i1", 4, 6, 6) };
+    assert_eq!(seqs(&merged(sync.answered(0, vec![without_4], "me"))), [5, 6]);
+    assert!(!sync.is_due(0));
+    assert_eq!(sync.get("b1").map(|conversation| conversation.cursor), Some(6));
+}
+
+#[test]
+fn an_answer_that_was_cut_short_is_asked_for_again_from_where_it_ended() {
+    let mut sync = known(3);
+    sync.track("b1").due = true;
+    sync.take_request(0);
+    sync.answered(0, vec![answer("i1", 4, 8, 20)], "me");
+    assert_eq!(sync.take_request(0), [("b1", Some((8, "i1")))]);
+}
+
+#[test]
+fn a_late_answer_takes_nothing_back() {
+    let mut sync = known(3);
+    sync.track("b1").due = true;
+    sync.take_request(0);
+    for seq in 4..=6 {
+        sync.track("b1").take_row(row(seq, "you"), "me");
+    }
+    let merge = merged(sync.answered(0, vec![answer("i1", 4, 5, 5)], "me"));
+    assert_eq!((merge.reset, seqs(&merge)), (false, vec![]));
+    assert_eq!(sync.get("b1").map(|conversation| (conversation.cursor, conversation.due)), Some((6, false)));
+}
+
+#[test]
+fn another_incarnation_or_a_database_that_is_older_than_we_are_drops_what_is_held() {
+    for other in [answer("i2", 1, 2, 2), answer("i1", 1, 2, 2)] {
+        let mut sync = known(50);
+        sync.track("b1").due = true;
+        sync.take_request(0);
+        let merge = merged(sync.answered(0, vec![other], "me"));
+        assert_eq!((merge.reset, seqs(&merge)), (true, vec![1, 2]));
+        let conversation = sync.get("b1").expect("tracked");
+        assert_eq!((conversation.cursor, conversation.stored), (2, 0));
+    }
+}
+
+#[test]
+fn only_what_is_stored_without_a_gap_is_acknowledged() {
+    let mut sync = known(3);
+    let conversation = sync.track("b1");
+    assert_eq!(conversation.receipt_due("me"), None, "nothing is committed yet");
+    conversation.stored = 3;
+    conversation.take_row(row(5, "you"), "me");
+    assert_eq!(conversation.receipt_due("me"), Some((3, 0)));
+    conversation.read = 3;
+    assert_eq!(conversation.receipt_due("me"), Some((3, 3)));
+    conversation.take_receipt(member("me", "operator", 3, 3));
+    assert_eq!(conversation.receipt_due("me"), None);
+}
+
+#[test]
+fn own_messages_need_no_receipt() {
+    let mut sync = known(0);
+    let conversation = sync.track("b1");
+    conversation.take_row(row(1, "me"), "me");
+    conversation.stored = 1;
+    conversation.read = 1;
+    assert_eq!(conversation.receipt_due("me"), None);
+}
+
+#[test]
+fn ticks_follow_members_of_another_role() {
+    let mut sync = known(9);
+    let conversation = sync.track("b1");
+    conversation.take_receipt(member("colleague", "operator", 9, 9));
+    assert_eq!(conversation.watermarks("me"), (0, 0));
+    conversation.take_receipt(member("you", "client", 7, 5));
+    conversation.take_receipt(member("you", "client", 6, 6));
+    assert_eq!(conversation.watermarks("me"), (7, 6));
+}
+
+#[test]
+fn failures_wait_longer_and_longer_and_a_wish_of_somebody_ends_the_wait() {
+    let mut sync = known(1);
+    let mut pauses = Vec::new();
+    for _ in 0..6 {
+        sync.track("b1").due = true;
+        sync.hurry();
+        assert!(!sync.take_request(0).is_empty());
+        sync.failed(0);
+        pauses.push(sync.deadline().unwrap_or(0));
+    }
+    let limits = [(500, 1_000), (1_000, 2_000), (2_500, 5_000), (5_000, 10_000), (15_000, 30_000), (15_000, 30_000)];
+    for (pause, (least, most)) in pauses.into_iter().zip(limits) {
+        assert!((least..=most).contains(&pause), "{pause}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_and_not_answered_is_asked_for_again_but_not_at_once() {
+    let mut sync = known(1);
+    sync.track("b1").due = true;
+    sync.take_request(0);
+    sync.answered(0, Vec::new(), "me");
+    assert!(!sync.is_due(0));
+    assert!(sync.is_due(1_000));
+}
+
+#[test]
+fn a_record_survives_the_database_and_one_of_another_version_is_not_read() {
+    let mut sync = known(3);
+    let conversation = sync.track("b1");
+    conversation.stored = 3;
+    let mut record = conversation.to_record();
+    let restored = Conversation::from_record(&record).expect("known version");
+    assert_eq!((restored.cursor, restored.stored, restored.members.len()), (3, 3, 2));
+    record["v"] = json!(2);
+    assert_eq!(Conversation::from_record(&record), None);
+}

@@ -1,1 +1,144 @@
+use super::*;
+use crate::message::empty_object;
 
+fn id(n: u8) -> MessageId {
+    MessageId::v7(0, [n; 10])
+}
+
+fn stored(seq: u64, n: u8, sender: &str) -> StoredMessage {
+    StoredMessage {
+        id: id(n),
+        conversation_id: "b1".into(),
+        seq,
+        kind: Kind::Message,
+        target_id: None,
+        sender_id: Some(sender.into()),
+        sender_role: "operator".into(),
+        content: format!("message {n}"),
+        message_type: "text".into(),
+        metadata: empty_object(),
+        created_at: "2026-11-23T06:30:00+00:00".into(),
+        edited_at: None,
+        deleted_at: None,
+    }
+}
+
+fn pending(key: u64, n: u8, status: DeliveryStatus) -> Pending {
+    let envelope = Envelope {
+        id: id(n),
+        conversation_id: "b1".into(),
+        kind: Kind::Message,
+        target_id: None,
+        content: format!("message {n}"),
+        message_type: "text".into(),
+        metadata: empty_object(),
+        created_at: 0,
+    };
+    let state = RowState { status, phase: Phase::Queued, retry_count: 0, next_attempt_at: None, blocked_by: None, failure: None };
+    Pending { key, envelope, state, next_attempt_wall: None }
+}
+
+fn shown(patch: Option<Patch>) -> Vec<(u64, String)> {
+    let text = |value: &Value| format!("{} {}", value["content"].as_str().unwrap_or(""), value["delivery_status"].as_str().unwrap_or("-"));
+    patch.map(|patch| patch.upserts.iter().map(|(order, view)| (*order, text(view))).collect()).unwrap_or_default()
+}
+
+fn timeline() -> Timeline {
+    let mut timeline = Timeline::new("me", "operator");
+    assert!(timeline.take_patch().is_some_and(|patch| patch.reset && patch.upserts.is_empty()));
+    timeline
+}
+
+#[test]
+fn pending_rows_stand_behind_stored_ones_in_the_order_of_sending() {
+    let mut timeline = timeline();
+    timeline.set_pending(vec![pending(8, 2, DeliveryStatus::Sending), pending(9, 3, DeliveryStatus::Sending)]);
+    timeline.put(stored(5, 1, "you"));
+    assert_eq!(
+        shown(timeline.take_patch()),
+        [(5, "message 1 -".into()), (PENDING_BASE + 8, "message 2 sending".into()), (PENDING_BASE + 9, "message 3 sending".into())]
+    );
+    assert_eq!(timeline.take_patch(), None, "nothing changed since");
+}
+
+#[test]
+fn a_message_that_gets_stored_moves_to_its_place_and_is_never_removed_in_between() {
+    let mut timeline = timeline();
+    timeline.set_pending(vec![pending(8, 2, DeliveryStatus::Sending)]);
+    timeline.take_patch();
+    timeline.put(stored(6, 2, "me"));
+    timeline.set_pending(Vec::new());
+    let patch = timeline.take_patch();
+    assert_eq!(patch.as_ref().map(|patch| patch.removes.len()), Some(0));
+    assert_eq!(shown(patch), [(6, "message 2 sent".into())]);
+}
+
+#[test]
+fn the_same_row_twice_changes_nothing() {
+    let mut timeline = timeline();
+    timeline.put(stored(1, 1, "you"));
+    timeline.take_patch();
+    timeline.put(stored(1, 1, "you"));
+    timeline.fill(StoredMessage { content: "older".into(), ..stored(1, 1, "you") });
+    assert_eq!(timeline.take_patch(), None);
+}
+
+#[test]
+fn ticks_rise_for_own_messages_only_and_never_fall() {
+    let mut timeline = timeline();
+    for (seq, sender) in [(1, "me"), (2, "you"), (3, "me")] {
+        timeline.put(stored(seq, u8::try_from(seq).unwrap_or(0), sender));
+    }
+    timeline.take_patch();
+    timeline.set_watermarks(2, 1);
+    assert_eq!(shown(timeline.take_patch()), [(1, "message 1 read".into())]);
+    timeline.set_watermarks(3, 0);
+    assert_eq!(shown(timeline.take_patch()), [(3, "message 3 delivered".into())]);
+    timeline.set_watermarks(0, 0);
+    assert_eq!(timeline.take_patch(), None);
+}
+
+#[test]
+fn an_edit_and_a_delete_change_what_they_aim_at() {
+    let mut timeline = timeline();
+    timeline.put(stored(1, 1, "you"));
+    let target_id = Some(id(1).as_str().to_owned());
+    let edit = StoredMessage { kind: Kind::Edit, target_id: target_id.clone(), content: "better".into(), ..stored(2, 2, "you") };
+    assert_eq!(timeline.put(edit).map(|changed| changed.content.clone()).as_deref(), Some("better"));
+    assert_eq!(shown(timeline.take_patch()), [(1, "better -".into())]);
+    timeline.put(StoredMessage { kind: Kind::Delete, target_id, ..stored(3, 3, "you") });
+    let patch = timeline.take_patch().unwrap_or_default();
+    assert_eq!(patch.upserts[0].1["content"], "");
+    assert!(patch.upserts[0].1["deleted_at"].is_string());
+}
+
+#[test]
+fn another_database_drops_what_was_stored_and_keeps_what_is_on_its_way() {
+    let mut timeline = timeline();
+    timeline.put(stored(1, 1, "you"));
+    timeline.set_pending(vec![pending(8, 2, DeliveryStatus::Failed)]);
+    timeline.take_patch();
+    timeline.reset();
+    let patch = timeline.take_patch();
+    assert!(patch.as_ref().is_some_and(|patch| patch.reset));
+    assert_eq!(shown(patch), [(PENDING_BASE + 8, "message 2 failed".into())]);
+}
+
+#[test]
+fn a_row_that_was_discarded_is_removed() {
+    let mut timeline = timeline();
+    timeline.set_pending(vec![pending(8, 2, DeliveryStatus::Failed)]);
+    timeline.take_patch();
+    timeline.set_pending(Vec::new());
+    assert_eq!(timeline.take_patch().map(|patch| patch.removes), Some(vec![id(2)]));
+}
+
+#[test]
+fn a_row_that_takes_a_new_key_moves_and_is_not_removed() {
+    let mut timeline = timeline();
+    timeline.set_pending(vec![pending(8, 2, DeliveryStatus::Failed)]);
+    timeline.take_patch();
+    timeline.set_pending(vec![pending(9, 2, DeliveryStatus::Sending)]);
+    let patch = timeline.take_patch().unwrap_or_default();
+    assert_eq!((patch.removes.len(), patch.upserts[0].0), (0, PENDING_BASE + 9));
+}
