@@ -85,7 +85,7 @@ export class Client implements ChatClient {
 
   getPendingMessagesCount(conversationId?: string): number {
     if (conversationId === undefined) return this.#store.get().pending
-    return this.#pending[String(conversationId)] ?? 0
+    return this.#pending[toId(conversationId)] ?? 0
   }
 
   addEventListener<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>): () => void {
@@ -105,7 +105,7 @@ export class Client implements ChatClient {
   }
 
   send(conversationId: string, { content, message_type = 'text', metadata = {} }: Draft): SendHandle {
-    const id = String(conversationId)
+    const id = toId(conversationId)
     const persisted = deferred<ChatMessage>()
     const sent = deferred<ChatMessage>()
     const failed = (error: ChatError) => {
@@ -132,7 +132,7 @@ export class Client implements ChatClient {
   }
 
   retryFailedMessages(conversationId?: string): Promise<void> {
-    const id = conversationId === undefined ? undefined : String(conversationId)
+    const id = conversationId === undefined ? undefined : toId(conversationId)
     return this.#request((core, op) => core.retry(op, id))
   }
 
@@ -153,7 +153,7 @@ export class Client implements ChatClient {
   }
 
   #conversation(conversationId: string): ConversationStore {
-    const id = String(conversationId)
+    const id = toId(conversationId)
     const known = this.#conversations.get(id)
     if (known) return known
     const conversation = new ConversationStore(id, {
@@ -439,6 +439,11 @@ export class Client implements ChatClient {
     const status = this.#store.get().connection
     if (status !== previous) this.#events.emit('connection_status', { status, previous })
   }
+}
+
+/** An app's own ids may be numbers or missing, whatever the types say. */
+function toId(conversationId: string): string {
+  return String(conversationId ?? '')
 }
 
 function refuse(conversationId: string, content: unknown): ChatError | null {

@@ -73,8 +73,9 @@ describe('a conversation', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  it('is the same object for the same id, numbers included', async () => {
+  it('is the same object for the same id, numbers included, and for none', async () => {
     const { client } = await startedClient()
+    expect(client.conversation(undefined as never)).toBe(client.conversation(''))
     expect(client.conversation('7')).toBe(client.conversation(7 as never))
     expect(client.conversation('7')).not.toBe(client.conversation('8'))
   })
