@@ -1,0 +1,122 @@
+//! Requests: one time limit over headers and body, abortable by id.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+use gloo_net::{
+    Error,
+    http::{Headers, Request},
+};
+use gloo_timers::callback::Timeout;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{AbortController, AbortSignal, RequestRedirect};
+
+use super::timer::LONGEST_MS;
+use crate::rest::{HttpError, HttpRequest, HttpResponse};
+
+type Answer = Result<HttpResponse, HttpError>;
+
+#[derive(Default)]
+pub struct Http {
+    under_way: RefCell<BTreeMap<u64, AbortController>>,
+}
+
+impl Http {
+    pub fn send(self: &Rc<Self>, request: u64, http: HttpRequest, done: impl FnOnce(Answer) + 'static) {
+        let Ok(controller) = AbortController::new() else { return done(Err(HttpError::Network)) };
+        self.under_way.borrow_mut().insert(request, controller.clone());
+        let owner = Rc::clone(self);
+        spawn_local(async move {
+            let answer = exchange(&http, &controller).await;
+            let was_aborted = owner.under_way.borrow_mut().remove(&request).is_none();
+            if !was_aborted {
+                done(answer);
+            }
+        });
+    }
+
+    /// It is not answered any more.
+    pub fn abort(&self, request: u64) {
+        let controller = self.under_way.borrow_mut().remove(&request);
+        if let Some(controller) = controller {
+            controller.abort();
+        }
+    }
+
+    pub fn abort_all(&self) {
+        for controller in self.under_way.take().into_values() {
+            controller.abort();
+        }
+    }
+}
+
+async fn exchange(http: &HttpRequest, controller: &AbortController) -> Answer {
+    let timed_out = Rc::new(Cell::new(false));
+    let limit = {
+        let (timed_out, controller) = (Rc::clone(&timed_out), controller.clone());
+        Timeout::new(http.timeout_ms.min(LONGEST_MS), move || {
+            timed_out.set(true);
+            controller.abort();
+        })
+    };
+    let answer = post(http, &controller.signal()).await;
+    drop(limit);
+    match answer {
+        // Nothing readable came back: an opaque answer, or one of a page that stands in for the network.
+        Ok(HttpResponse { status: 0, .. }) => Err(HttpError::Network),
+        Ok(response) => Ok(response),
+        Err(_) if timed_out.get() => Err(HttpError::Timeout),
+        Err(_) => Err(HttpError::Network),
+    }
+}
+
+async fn post(http: &HttpRequest, signal: &AbortSignal) -> Result<HttpResponse, Error> {
+    let request = Request::post(&http.url)
+        .headers(headers(http)?)
+        // The Data API redirects nobody, and a followed redirect would turn the POST into a GET.
+        .redirect(RequestRedirect::Error)
+        .abort_signal(Some(signal))
+        .body(http.body.as_str())?;
+    let response = request.send().await?;
+    let retry_after_ms = response.headers().get("retry-after").and_then(|text| delay_ms(&text, js_sys::Date::now()));
+    Ok(HttpResponse { status: response.status(), retry_after_ms, body: response.text().await? })
+}
+
+/// gloo's own way panics at a value that no header may have, such as a token with a line break.
+fn headers(http: &HttpRequest) -> Result<Headers, Error> {
+    let refused = |_| Error::GlooError(String::new());
+    let headers = web_sys::Headers::new().map_err(refused)?;
+    for (name, value) in &http.headers {
+        headers.set(name, value).map_err(refused)?;
+    }
+    Ok(Headers::from_raw(headers))
+}
+
+/// `Retry-After` is a number of seconds or a date.
+fn delay_ms(text: &str, now: f64) -> Option<u64> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(seconds.saturating_mul(1_000));
+    }
+    let date = js_sys::Date::parse(text);
+    (!date.is_nan()).then(|| (date - now).max(0.0) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::delay_ms;
+
+    #[wasm_bindgen_test]
+    fn retry_after_is_read_as_seconds_or_as_a_date() {
+        let now = js_sys::Date::parse("Wed, 21 Oct 2026 07:28:00 GMT");
+        assert_eq!(delay_ms(" 3 ", now), Some(3_000));
+        assert_eq!(delay_ms("Wed, 21 Oct 2026 07:28:05 GMT", now), Some(5_000));
+        assert_eq!(delay_ms("Wed, 21 Oct 2026 07:27:00 GMT", now), Some(0));
+        assert_eq!(delay_ms("soon", now), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! Leadership: one Web Lock, held until it is released, stolen, or the page is gone.
+//!
+//! Web Locks exist in secure contexts only. Where the lock cannot be had (a development server on plain HTTP, a sandboxed
+//! frame), it counts as granted a moment after it was asked for: one tab then works as ever, and among several the
+//! generation in the database still lets only the last one write, so that nothing is lost, doubled or out of order; they
+//! take turns.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use gloo_timers::callback::Timeout;
+use js_sys::{Function, Object, Promise, Reflect};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::AbortController;
+
+/// So that tabs without Web Locks do not rob each other all the time.
+const TURN_MS: u32 = 1_000;
+
+#[wasm_bindgen]
+extern "C" {
+    type LockManager;
+
+    #[wasm_bindgen(method, catch)]
+    fn request(this: &LockManager, name: &str, options: &Object, held: &JsValue) -> Result<Promise, JsValue>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockEvent {
+    Granted,
+    Lost,
+}
+
+pub struct Locks {
+    claim: RefCell<Option<Rc<Claim>>>,
+    on_event: Rc<dyn Fn(LockEvent)>,
+}
+
+struct Claim {
+    granted: Cell<bool>,
+    given_up: Cell<bool>,
+    queued: Option<AbortController>,
+    /// Settled when the claim is given up: the browser holds the lock until then.
+    over: Promise,
+    end: Function,
+    on_event: Rc<dyn Fn(LockEvent)>,
+}
+
+impl Locks {
+    pub fn new(on_event: impl Fn(LockEvent) + 'static) -> Self {
+        Self { claim: RefCell::default(), on_event: Rc::new(on_event) }
+    }
+
+    /// Gives up what was claimed before.
+    pub fn acquire(&self, name: &str) {
+        self.release();
+        let claim = Rc::new(Claim::new(Rc::clone(&self.on_event)));
+        match claim.request(name) {
+            Some(request) => spawn_local(Rc::clone(&claim).follow(request)),
+            None => claim.grant_later(),
+        }
+        self.claim.replace(Some(claim));
+    }
+
+    pub fn release(&self) {
+        if let Some(claim) = self.claim.take() {
+            claim.give_up();
+        }
+    }
+}
+
+impl Drop for Locks {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Claim {
+    fn new(on_event: Rc<dyn Fn(LockEvent)>) -> Self {
+        let mut end = Function::default();
+        let over = Promise::new(&mut |resolve, _| end = resolve);
+        let queued = AbortController::new().ok();
+        Self { granted: Cell::new(false), given_up: Cell::new(false), queued, over, end, on_event }
+    }
+
+    fn request(self: &Rc<Self>, name: &str) -> Option<Promise> {
+        let options = Object::new();
+        Reflect::set(&options, &"signal".into(), &self.queued.as_ref()?.signal()).ok()?;
+        let claim = Rc::clone(self);
+        let held = Closure::once_into_js(move || {
+            claim.grant();
+            claim.over.clone()
+        });
+        lock_manager()?.request(name, &options, &held).ok()
+    }
+
+    async fn follow(self: Rc<Self>, request: Promise) {
+        match JsFuture::from(request).await {
+            Ok(_) => {}
+            Err(_) if self.granted.get() => self.tell(LockEvent::Lost),
+            Err(_) => self.grant_later(),
+        }
+    }
+
+    fn grant_later(self: &Rc<Self>) {
+        let claim = Rc::clone(self);
+        Timeout::new(TURN_MS, move || claim.grant()).forget();
+    }
+
+    fn grant(&self) {
+        self.granted.set(true);
+        self.tell(LockEvent::Granted);
+    }
+
+    fn tell(&self, event: LockEvent) {
+        if !self.given_up.get() {
+            (self.on_event)(event);
+        }
+    }
+
+    fn give_up(&self) {
+        self.given_up.set(true);
+        if let Some(queued) = &self.queued {
+            queued.abort();
+        }
+        let _ = self.end.call0(&JsValue::UNDEFINED);
+    }
+}
+
+fn lock_manager() -> Option<LockManager> {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).ok()?;
+    let locks = Reflect::get(&navigator, &"locks".into()).ok()?;
+    locks.is_object().then(|| locks.unchecked_into())
+}
