@@ -23,8 +23,8 @@ impl Engine {
             return self.fail(op, rejection.code, rejection.message);
         }
         if self.phase != Phase::Running {
-            let known_to_be_signed_out = matches!(self.phase, Phase::Identifying { until: u64::MAX })
-                || self.session.missing().is_some();
+            let known_to_be_signed_out =
+                matches!(self.phase, Phase::Identifying { until: u64::MAX }) || self.session.missing().is_some();
             if known_to_be_signed_out {
                 return self.fail(op, "needs_auth", "unable to send; because nobody is signed in");
             }
@@ -171,7 +171,10 @@ impl Engine {
         let operations = settlement.verdicts.iter().flat_map(|(key, envelope, verdict)| match verdict {
             Verdict::Stored(facts) => vec![
                 Operation::Delete { table: Table::Outbox, key: Key::Number(*key) },
-                Operation::Put { table: Table::Messages, value: cached(&stored_message(envelope, facts, &self.user_id)) },
+                Operation::Put {
+                    table: Table::Messages,
+                    value: cached(&stored_message(envelope, facts, &self.user_id)),
+                },
             ],
             Verdict::Refused(failure) => {
                 let mut value = record(envelope, Some(failure));
@@ -216,7 +219,7 @@ impl Engine {
             }
         }
         if settlement.progressed {
-            self.outbox.resume();
+            self.outbox.probe_soon(self.now.mono);
         }
         self.tell_changed = true;
     }
@@ -273,7 +276,8 @@ impl Engine {
     pub(super) fn rekeyed(&mut self, old: Vec<(u64, Envelope)>, result: StoreResult) {
         match result {
             Ok(replies) => {
-                let keys = replies.into_iter().filter_map(|reply| if let Reply::Key(key) = reply { Some(key) } else { None });
+                let keys =
+                    replies.into_iter().filter_map(|reply| if let Reply::Key(key) = reply { Some(key) } else { None });
                 for ((old, envelope), new) in old.into_iter().zip(keys) {
                     self.outbox.rekeyed(old, new, envelope);
                 }

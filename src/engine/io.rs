@@ -47,15 +47,28 @@ pub enum Input {
     Command(Command),
     Page(PageEvent),
     /// Answers [`Effect::OpenStore`].
-    StoreOpened { result: Result<(), crate::store::StoreError> },
+    StoreOpened {
+        result: Result<(), crate::store::StoreError>,
+    },
     /// Answers [`Effect::Store`].
-    Stored { request: RequestId, result: StoreResult },
+    Stored {
+        request: RequestId,
+        result: StoreResult,
+    },
     /// The database closed under us: lost, deleted, or a newer layout was opened.
-    StoreLost { outdated: bool },
+    StoreLost {
+        outdated: bool,
+    },
     /// Answers [`Effect::Http`].
-    Http { request: RequestId, result: Result<HttpResponse, HttpError> },
+    Http {
+        request: RequestId,
+        result: Result<HttpResponse, HttpError>,
+    },
     /// Answers [`Effect::FetchToken`]: what the app's `accessToken` gave.
-    Token { request: RequestId, result: Result<Option<String>, String> },
+    Token {
+        request: RequestId,
+        result: Result<Option<String>, String>,
+    },
     Socket(realtime::Input),
     /// Answers [`Effect::AcquireLock`]; may take for ever.
     LockGranted,
@@ -70,7 +83,11 @@ pub enum Input {
 /// What the app asks for.
 #[derive(Clone)]
 pub enum Command {
-    Start { remembered_user: Option<String>, visible: bool, online: bool },
+    Start {
+        remembered_user: Option<String>,
+        visible: bool,
+        online: bool,
+    },
     Send {
         op: OperationId,
         id: MessageId,
@@ -80,15 +97,30 @@ pub enum Command {
         metadata: Value,
     },
     /// Show a conversation: from the cache, then synced, then live.
-    Open { conversation_id: String },
-    Close { conversation_id: String },
+    Open {
+        conversation_id: String,
+    },
+    Close {
+        conversation_id: String,
+    },
     /// Answered when a sync of the conversation was merged.
-    Reload { op: OperationId, conversation_id: String },
+    Reload {
+        op: OperationId,
+        conversation_id: String,
+    },
     /// Queue what failed again, in one conversation or in all.
-    Retry { op: OperationId, conversation_id: Option<String> },
-    MarkRead { conversation_id: String },
+    Retry {
+        op: OperationId,
+        conversation_id: Option<String>,
+    },
+    MarkRead {
+        conversation_id: String,
+    },
     /// Stop everything; `discard` also deletes what is unsent.
-    Shutdown { op: OperationId, discard: bool },
+    Shutdown {
+        op: OperationId,
+        discard: bool,
+    },
 }
 
 /// What happens to the page.
@@ -99,7 +131,9 @@ pub enum PageEvent {
     Visible,
     Hidden,
     /// Shown again, from the back/forward cache if `persisted`.
-    Shown { persisted: bool },
+    Shown {
+        persisted: bool,
+    },
     /// Going away, perhaps into the back/forward cache.
     Leaving,
     Frozen,
@@ -110,21 +144,40 @@ pub enum PageEvent {
 #[derive(Clone)]
 pub enum Effect {
     /// Open the database of this name, within 3 s.
-    OpenStore { name: String },
-    Store { request: RequestId, transaction: Transaction },
-    Http { request: RequestId, http: HttpRequest },
+    OpenStore {
+        name: String,
+    },
+    Store {
+        request: RequestId,
+        transaction: Transaction,
+    },
+    Http {
+        request: RequestId,
+        http: HttpRequest,
+    },
     /// Abort it; no answer is wanted.
-    AbortHttp { request: RequestId },
-    FetchToken { request: RequestId },
+    AbortHttp {
+        request: RequestId,
+    },
+    FetchToken {
+        request: RequestId,
+    },
     Socket(realtime::Output),
     /// Queue for the Web Lock of this name and hold it until [`Effect::ReleaseLock`].
-    AcquireLock { name: String },
+    AcquireLock {
+        name: String,
+    },
     ReleaseLock,
     /// Join the BroadcastChannel of this name.
-    JoinTabs { name: String },
+    JoinTabs {
+        name: String,
+    },
     Tell(TabMessage),
     /// Remember whose outbox this browser profile uses, under this key.
-    RememberUser { key: String, user_id: String },
+    RememberUser {
+        key: String,
+        user_id: String,
+    },
     /// Let go of the database, the channel and the page's events.
     CloseAll,
 }
@@ -133,12 +186,23 @@ pub enum Effect {
 #[derive(Clone, PartialEq)]
 pub enum Update {
     Connection(ConnectionStatus),
-    Sync { conversation_id: String, state: SyncState },
+    Sync {
+        conversation_id: String,
+        state: SyncState,
+    },
     /// The conversation's first page is known, from the cache or from the server.
-    Loaded { conversation_id: String },
-    Messages { conversation_id: String, patch: Patch },
+    Loaded {
+        conversation_id: String,
+    },
+    Messages {
+        conversation_id: String,
+        patch: Patch,
+    },
     /// Messages that are not known to be on the server.
-    Pending { total: usize, conversations: BTreeMap<String, usize> },
+    Pending {
+        total: usize,
+        conversations: BTreeMap<String, usize>,
+    },
     Delivery {
         conversation_id: String,
         id: MessageId,
@@ -147,10 +211,21 @@ pub enum Update {
         failure: Option<Failure>,
     },
     /// Something the app or its operator must look at; `None` when it has passed.
-    Problem { conversation_id: Option<String>, error: Option<Problem> },
-    Storage { durable: bool },
-    Done { op: OperationId, result: Value },
-    Failed { op: OperationId, error: Problem },
+    Problem {
+        conversation_id: Option<String>,
+        error: Option<Problem>,
+    },
+    Storage {
+        durable: bool,
+    },
+    Done {
+        op: OperationId,
+        result: Value,
+    },
+    Failed {
+        op: OperationId,
+        error: Problem,
+    },
 }
 
 /// A stable code and a sentence for people, without secrets and without message bodies.

@@ -64,10 +64,10 @@ impl Engine {
             self.queue_for_lead();
         }
         if std::mem::take(&mut self.realtime_wants_token) {
-            let token = self.session.token(self.now.mono, &self.user_id).map(|token| realtime::Token {
-                jwt: token.jwt.clone(),
-                expires_at: Some(token.expires_at),
-            });
+            let token = self
+                .session
+                .token(self.now.mono, &self.user_id)
+                .map(|token| realtime::Token { jwt: token.jwt.clone(), expires_at: Some(token.expires_at) });
             self.realtime.handle(self.now.mono, realtime::Input::Token(token));
         }
     }
@@ -206,7 +206,8 @@ impl Engine {
     }
 
     fn abort_requests(&mut self) {
-        let http = |purpose: &Request| matches!(purpose, Request::Send { .. } | Request::Sync { .. } | Request::Ack { .. });
+        let http =
+            |purpose: &Request| matches!(purpose, Request::Send { .. } | Request::Sync { .. } | Request::Ack { .. });
         let aborted: Vec<u64> = self.requests.iter().filter(|(_, purpose)| http(purpose)).map(|(id, _)| *id).collect();
         for request in aborted {
             self.requests.remove(&request);
@@ -284,7 +285,11 @@ impl Engine {
                 self.sync.set_live(now, false);
             }
             Event::ChannelRefused { .. } => {
-                self.problem(None, "realtime_refused", "unable to join the live channel; because the server refused it");
+                self.problem(
+                    None,
+                    "realtime_refused",
+                    "unable to join the live channel; because the server refused it",
+                );
             }
             Event::MaybeGap { .. } => self.sync.all_due(),
             Event::Broadcast { event, payload, .. } => match event.as_str() {
@@ -327,7 +332,8 @@ impl Engine {
                     self.step_aside();
                 }
             }
-            PageEvent::Resumed | PageEvent::Shown { .. } => self.come_back(),
+            PageEvent::Resumed | PageEvent::Shown { persisted: true } => self.come_back(),
+            PageEvent::Shown { persisted: false } => {}
         }
     }
 
@@ -338,7 +344,8 @@ impl Engine {
         }
         self.realtime.handle(self.now.mono, realtime::Input::Woke);
         self.wake();
-        if self.role == Role::Aside && !matches!(self.session.missing(), Some(Missing::SignedOut | Missing::OtherUser)) {
+        if self.role == Role::Aside && !matches!(self.session.missing(), Some(Missing::SignedOut | Missing::OtherUser))
+        {
             self.read_anew();
             self.queue_for_lead();
         }
@@ -360,7 +367,11 @@ impl Engine {
         self.fail_reloads(reloads, "client_closed", "unable to load the messages; because the client was closed");
         self.closing = Some((op, discard));
         if discard && self.phase == Phase::Running && self.durable {
-            let all = Operation::DeleteRange { table: Table::Outbox, from: Key::Number(0), to: Key::Number(crate::store::MAX_NUMBER) };
+            let all = Operation::DeleteRange {
+                table: Table::Outbox,
+                from: Key::Number(0),
+                to: Key::Number(crate::store::MAX_NUMBER),
+            };
             self.store(Request::Discard, Transaction::strict(vec![all]));
         }
         self.finish_closing();

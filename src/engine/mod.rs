@@ -19,9 +19,7 @@ mod reading;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use io::{
-    Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Problem, RequestId, Update,
-};
+pub use io::{Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Problem, RequestId, Update};
 use serde_json::Value;
 
 use crate::{
@@ -52,23 +50,44 @@ enum Phase {
 /// What an effect was for.
 enum Request {
     Token,
-    Persist { op: OperationId, envelope: Envelope },
+    Persist {
+        op: OperationId,
+        envelope: Envelope,
+    },
     /// Rows for the screen, in a tab that starts or follows.
     ReadOutbox,
     /// New rows before a request is built.
     ReadNewRows,
-    Send { jwt: String },
+    Send {
+        jwt: String,
+    },
     Settle(Settlement),
     /// Rows that came back as stored before their answer did.
-    Evidence { key: u64, message: StoredMessage },
-    Rekey { old: Vec<(u64, Envelope)> },
+    Evidence {
+        key: u64,
+        message: StoredMessage,
+    },
+    Rekey {
+        old: Vec<(u64, Envelope)>,
+    },
     RaiseGeneration,
     Conversations,
-    Conversation { conversation_id: String },
-    Rows { conversation_id: String },
-    SaveRows { conversation_id: String, cursor: u64 },
-    Sync { jwt: String },
-    Ack { jwt: String },
+    Conversation {
+        conversation_id: String,
+    },
+    Rows {
+        conversation_id: String,
+    },
+    SaveRows {
+        conversation_id: String,
+        cursor: u64,
+    },
+    Sync {
+        jwt: String,
+    },
+    Ack {
+        jwt: String,
+    },
     Discard,
 }
 
@@ -213,7 +232,10 @@ impl Engine {
             (if let Phase::Identifying { until } = self.phase { Some(until) } else { None }, DeadlineReason::Identity),
             (only(wants_token, self.session.deadline()), DeadlineReason::Token),
             (self.reloads.iter().map(|reload| reload.until).min(), DeadlineReason::Call),
-            (self.outbox.deadline().filter(|_| leading && !self.reading_outbox && !wants_token), DeadlineReason::Attempt),
+            (
+                self.outbox.deadline().filter(|_| leading && !self.reading_outbox && !wants_token),
+                DeadlineReason::Attempt,
+            ),
             (self.sync.deadline().filter(|_| leading && !wants_token), DeadlineReason::Sync),
             (only(leading && self.receipt_waits() && !wants_token, self.ack_not_before), DeadlineReason::Receipts),
             (only(leading, self.beat_at), DeadlineReason::Beat),

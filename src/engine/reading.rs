@@ -146,9 +146,11 @@ impl Engine {
         self.note_token(jwt, &outcome);
         let failure = match outcome {
             Outcome::Answer(body) => {
+                if self.sync.is_failing() {
+                    self.outbox.resume();
+                }
                 let synced = self.sync.answered(self.now.mono, rest::read_sync(&body), &self.user_id);
                 self.clear_problem(None, "schema_missing");
-                self.outbox.resume();
                 return synced.into_iter().for_each(|(id, synced)| self.synced(id, synced));
             }
             Outcome::Unauthorized => return self.sync.abandon(),
@@ -165,7 +167,11 @@ impl Engine {
         };
         self.sync.failed(self.now.mono);
         let reloads = std::mem::take(&mut self.reloads);
-        self.fail_reloads(reloads, &failure.code, "unable to load the messages; because the server could not be reached");
+        self.fail_reloads(
+            reloads,
+            &failure.code,
+            "unable to load the messages; because the server could not be reached",
+        );
         // Better an honest empty screen than one that loads for ever.
         for conversation_id in self.timelines.keys().cloned().collect::<Vec<_>>() {
             self.loaded(&conversation_id);
@@ -183,7 +189,10 @@ impl Engine {
                     SyncStatus::NoConversation => {
                         ("no_conversation", "unable to load the messages; because the conversation does not exist")
                     }
-                    _ => ("forbidden", "unable to load the messages; because this user is not a member of the conversation"),
+                    _ => (
+                        "forbidden",
+                        "unable to load the messages; because this user is not a member of the conversation",
+                    ),
                 };
                 self.problem(Some(conversation_id.clone()), code, message);
             }
@@ -220,7 +229,8 @@ impl Engine {
     }
 
     pub(super) fn on_live_receipt(&mut self, payload: &Value) {
-        let (Some(conversation_id), Some(member)) = (text(payload, "conversation_id"), Member::from_value(payload)) else {
+        let (Some(conversation_id), Some(member)) = (text(payload, "conversation_id"), Member::from_value(payload))
+        else {
             return;
         };
         if let Some(conversation) = self.sync.get_mut(conversation_id) {
@@ -298,7 +308,11 @@ impl Engine {
             // What is not in the database is not acknowledged either.
             Err(error) => {
                 if error == StoreError::Full {
-                    self.problem(None, "storage_full", "unable to keep history; because this browser's storage is full");
+                    self.problem(
+                        None,
+                        "storage_full",
+                        "unable to keep history; because this browser's storage is full",
+                    );
                 }
             }
         }
@@ -365,7 +379,8 @@ impl Engine {
         self.ack_failures = 0;
         for (conversation_id, delivered, read) in rest::read_acks(&body) {
             let own = json!({"user_id": self.user_id, "delivered_seq": delivered, "read_seq": read});
-            if let (Some(conversation), Some(mut own)) = (self.sync.get_mut(&conversation_id), Member::from_value(&own)) {
+            if let (Some(conversation), Some(mut own)) = (self.sync.get_mut(&conversation_id), Member::from_value(&own))
+            {
                 own.role = conversation.role(&self.user_id).unwrap_or_default().to_owned();
                 conversation.take_receipt(own);
             }

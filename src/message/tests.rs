@@ -11,7 +11,12 @@ fn an_id_is_a_version_7_uuid_that_starts_with_the_clock() {
 
 #[test]
 fn text_that_is_no_uuid_is_no_id() {
-    for text in ["", "01234567-89ab-7fff-bfff-fffffffffff", "01234567-89ab-7fff-bfff-ffffffffffzz", "é1234567-89ab-7fff-bfff-fffffffffff"] {
+    for text in [
+        "",
+        "01234567-89ab-7fff-bfff-fffffffffff",
+        "01234567-89ab-7fff-bfff-ffffffffffzz",
+        "é1234567-89ab-7fff-bfff-fffffffffff",
+    ] {
         assert_eq!(MessageId::parse(text), None, "{text}");
     }
 }
@@ -51,15 +56,23 @@ fn a_row_that_lacks_what_it_needs_is_not_read() {
 #[test]
 fn bodies_never_reach_debug_output() {
     let envelope = Envelope {
-        id: MessageId::v7(0, [0; 10]), conversation_id: "b1".into(), kind: Kind::Message, target_id: None,
-        content: "my secret".into(), message_type: "text".into(), metadata: empty_object(), created_at: 0,
+        id: MessageId::v7(0, [0; 10]),
+        conversation_id: "b1".into(),
+        kind: Kind::Message,
+        target_id: None,
+        content: "my secret".into(),
+        message_type: "text".into(),
+        metadata: empty_object(),
+        created_at: 0,
     };
     assert!(!format!("{envelope:?}").contains("secret"));
 }
 
 #[test]
 fn bad_input_has_a_code() {
-    let code = |conversation: &str, content: &str, metadata: Value| check(conversation, content, "text", &metadata).err().map(|r| r.code);
+    let code = |conversation: &str, content: &str, metadata: Value| {
+        check(conversation, content, "text", &metadata).err().map(|r| r.code)
+    };
     assert_eq!(code("b1", "hello", json!({})), None);
     assert_eq!(code("", "hello", json!({})), Some("invalid_conversation"));
     assert_eq!(code("b1", " \n\t", json!({})), Some("empty_message"));

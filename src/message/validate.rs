@@ -28,10 +28,7 @@ pub fn check(conversation_id: &str, content: &str, message_type: &str, metadata:
         return Err(rejection("empty_message", "unable to send; because the message is empty"));
     }
     if content.len() > MAX_CONTENT_BYTES {
-        return Err(rejection(
-            "message_too_large",
-            "unable to send; because the message is longer than 65536 bytes",
-        ));
+        return Err(rejection("message_too_large", "unable to send; because the message is longer than 65536 bytes"));
     }
     if content.contains('\0') || message_type.contains('\0') {
         return Err(rejection("invalid_text", "unable to send; because the text has a NUL character"));
@@ -49,10 +46,7 @@ pub fn check(conversation_id: &str, content: &str, message_type: &str, metadata:
         ));
     }
     if json_weight(metadata) > MAX_METADATA_BYTES {
-        return Err(rejection(
-            "invalid_metadata",
-            "unable to send; because the metadata is larger than 16384 bytes",
-        ));
+        return Err(rejection("invalid_metadata", "unable to send; because the metadata is larger than 16384 bytes"));
     }
     Ok(())
 }

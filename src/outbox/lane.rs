@@ -109,6 +109,12 @@ impl Lane {
         self.gate = Gate::Parked { failure, probe_at };
     }
 
+    pub fn probe_by(&mut self, at: u64) {
+        if let Gate::Parked { probe_at, .. } = &mut self.gate {
+            *probe_at = Some(probe_at.map_or(at, |planned| planned.min(at)));
+        }
+    }
+
     pub fn states(
         &self,
         flying: &BTreeSet<u64>,
@@ -142,9 +148,8 @@ impl Lane {
                     (None, Gate::Open) if waiting_auth => sending(row, Phase::WaitingAuth),
                     (None, Gate::Open) => RowState { next_attempt_at: paused_until, ..sending(row, Phase::Queued) },
                 };
-                let waits_behind: Option<MessageId> = (flying_lane && state.phase == Phase::Queued && !is_head)
-                    .then(|| head_id.cloned())
-                    .flatten();
+                let waits_behind: Option<MessageId> =
+                    (flying_lane && state.phase == Phase::Queued && !is_head).then(|| head_id.cloned()).flatten();
                 (*key, &row.envelope, RowState { blocked_by: state.blocked_by.clone().or(waits_behind), ..state })
             })
             .collect()

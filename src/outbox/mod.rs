@@ -26,6 +26,9 @@ const MAX_ROWS: usize = 100;
 /// Bytes of one request, near enough.
 const MAX_BYTES: usize = 256 * 1024;
 
+/// After a success of other lanes.
+const PROBE_SOON_MS: u64 = 5_000;
+
 /// A row's state for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -212,6 +215,14 @@ impl Outbox {
     pub fn resume(&mut self) {
         if self.resume_on_reconnect {
             self.restart(None);
+        }
+    }
+
+    /// Another request succeeded: parked lanes are probed soon, if the app wants that. It does not
+    /// show until it works, for a lane may be parked for a reason of its own.
+    pub fn probe_soon(&mut self, now: u64) {
+        for lane in self.lanes.values_mut().filter(|_| self.resume_on_reconnect) {
+            lane.probe_by(now + PROBE_SOON_MS);
         }
     }
 

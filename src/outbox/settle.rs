@@ -135,9 +135,11 @@ impl Outbox {
                 settlement.progressed |= matches!(verdict, Verdict::Stored(_));
                 settlement.verdicts.push((*key, row.envelope.clone(), verdict));
             }
-            if settlement.verdicts.iter().any(|(_, row, verdict)| {
-                row.conversation_id == conversation && matches!(verdict, Verdict::Stored(_))
-            }) {
+            if settlement
+                .verdicts
+                .iter()
+                .any(|(_, row, verdict)| row.conversation_id == conversation && matches!(verdict, Verdict::Stored(_)))
+            {
                 lane.progressed();
             }
             // A lane in which nothing moved must not be asked for again at once.

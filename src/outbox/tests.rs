@@ -33,9 +33,7 @@ fn take(outbox: &mut Outbox, now: u64) -> Vec<String> {
 }
 
 fn answer(rows: &[(u8, &str)]) -> Outcome {
-    let row = |(n, status): &(u8, &str)| {
-        json!({"id": MessageId::v7(0, [*n; 10]).as_str(), "status": status, "seq": n, "created_at": "t", "sender_role": "r", "kind": "message", "content": "c"})
-    };
+    let row = |(n, status): &(u8, &str)| json!({"id": MessageId::v7(0, [*n; 10]).as_str(), "status": status, "seq": n, "created_at": "t", "sender_role": "r", "kind": "message", "content": "c"});
     Outcome::Answer(Value::Array(rows.iter().map(row).collect()))
 }
 
@@ -156,6 +154,18 @@ fn a_probe_of_a_parked_lane_does_not_show() {
     let probe = outbox.deadline().expect("a probe");
     assert!((7_000 + 15_000..7_000 + 60_000).contains(&probe));
     assert_eq!(take(&mut outbox, probe), ["message 1"]);
+    assert_eq!(phases(&outbox, "a"), ["parked"]);
+}
+
+#[test]
+fn the_success_of_one_lane_hurries_the_probe_of_another() {
+    let mut outbox = filled(&["a"]);
+    for now in [0, 1_000, 3_000, 7_000] {
+        take(&mut outbox, now);
+        finish(&mut outbox, now, status(503));
+    }
+    outbox.probe_soon(8_000);
+    assert_eq!(outbox.deadline(), Some(8_000 + PROBE_SOON_MS));
     assert_eq!(phases(&outbox, "a"), ["parked"]);
 }
 

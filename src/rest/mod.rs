@@ -21,7 +21,9 @@ use serde_json::Value;
 
 use crate::message::{Failure, text};
 
-pub use rpc::{StoredFacts, Target, RowAnswer, RowStatus, SyncAnswer, SyncStatus, ack, read_acks, read_rows, read_sync, send, sync};
+pub use rpc::{
+    RowAnswer, RowStatus, StoredFacts, SyncAnswer, SyncStatus, Target, ack, read_acks, read_rows, read_sync, send, sync,
+};
 
 /// Always a POST of JSON: one constant URL per function costs one preflight in two hours.
 #[derive(Clone, PartialEq, Eq)]
@@ -75,7 +77,10 @@ pub enum Outcome {
     Refused(Failure),
     TooLarge(Failure),
     /// Everything pauses; no attempt is burned.
-    RateLimited { retry_after_ms: Option<u64>, failure: Failure },
+    RateLimited {
+        retry_after_ms: Option<u64>,
+        failure: Failure,
+    },
     Retry(Failure),
     /// The schema is not there, or not yet: slowly again, and said aloud.
     SchemaMissing(Failure),
@@ -88,7 +93,10 @@ pub fn judge(result: Result<HttpResponse, HttpError>) -> Outcome {
             return Outcome::Unknown(failure("network", "unable to reach the server; because the network failed"));
         }
         Err(HttpError::Timeout) => {
-            return Outcome::Unknown(failure("timeout", "unable to reach the server; because it did not answer in time"));
+            return Outcome::Unknown(failure(
+                "timeout",
+                "unable to reach the server; because it did not answer in time",
+            ));
         }
     };
     let body: Option<Value> = serde_json::from_str(&response.body).ok();
@@ -106,28 +114,52 @@ pub fn judge(result: Result<HttpResponse, HttpError>) -> Outcome {
         pg_code: (!pg_code.is_empty()).then(|| pg_code.to_owned()),
         message: message.into(),
     };
-    let schema = || Outcome::SchemaMissing(fail("schema_missing", true, "unable to call the server; because the database lacks surechat's migration"));
-    let refused = || Outcome::Refused(fail("rejected", false, "unable to store the message; because the database refused it"));
-    let retry = || Outcome::Retry(fail("server", true, "unable to store the message; because the server has a passing fault"));
+    let schema = || {
+        Outcome::SchemaMissing(fail(
+            "schema_missing",
+            true,
+            "unable to call the server; because the database lacks surechat's migration",
+        ))
+    };
+    let refused =
+        || Outcome::Refused(fail("rejected", false, "unable to store the message; because the database refused it"));
+    let retry =
+        || Outcome::Retry(fail("server", true, "unable to store the message; because the server has a passing fault"));
 
     match (pg_code, response.status) {
         ("PGRST301" | "PGRST302" | "PGRST303" | "PT401", _) => Outcome::Unauthorized,
-        ("42501", _) => Outcome::Forbidden(fail("forbidden", false, "unable to store the message; because this user may not write here")),
+        ("42501", _) => Outcome::Forbidden(fail(
+            "forbidden",
+            false,
+            "unable to store the message; because this user may not write here",
+        )),
         ("PGRST202" | "PGRST204" | "PGRST205" | "42P01" | "42703" | "42883", _) => schema(),
-        ("40001" | "40P01" | "55P03" | "57014" | "57P01" | "PGRST000" | "PGRST001" | "PGRST002" | "PGRST003", _) => retry(),
+        ("40001" | "40P01" | "55P03" | "57014" | "57P01" | "PGRST000" | "PGRST001" | "PGRST002" | "PGRST003", _) => {
+            retry()
+        }
         ("23503" | "23505" | "23514" | "23502" | "P0001", _) => refused(),
         (code, _) if is_class(code, "08") || is_class(code, "53") => retry(),
         (code, _) if is_class(code, "22") => refused(),
         (_, 401) => Outcome::Unauthorized,
-        (_, 403) => Outcome::Forbidden(fail("forbidden", false, "unable to store the message; because the server forbids it")),
-        (_, 413 | 414) => Outcome::TooLarge(fail("too_large", false, "unable to store the message; because it is too large for the server")),
+        (_, 403) => {
+            Outcome::Forbidden(fail("forbidden", false, "unable to store the message; because the server forbids it"))
+        }
+        (_, 413 | 414) => Outcome::TooLarge(fail(
+            "too_large",
+            false,
+            "unable to store the message; because it is too large for the server",
+        )),
         (_, 429) => Outcome::RateLimited {
             retry_after_ms: response.retry_after_ms,
             failure: fail("rate_limited", true, "unable to store the message yet; because the server asks for a pause"),
         },
         (_, 408 | 500..) => retry(),
         (_, 400..500) => refused(),
-        _ => Outcome::Unknown(fail("server", true, "unable to read the server's answer; because its status is unexpected")),
+        _ => Outcome::Unknown(fail(
+            "server",
+            true,
+            "unable to read the server's answer; because its status is unexpected",
+        )),
     }
 }
 

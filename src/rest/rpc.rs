@@ -114,16 +114,28 @@ fn read_row(row: &Value) -> Option<RowAnswer> {
         }),
         "skipped" => RowStatus::Skipped,
         "forbidden" => RowStatus::Forbidden(refused(
-            "forbidden", false, None, "unable to store the message; because this user is not a member of the conversation",
+            "forbidden",
+            false,
+            None,
+            "unable to store the message; because this user is not a member of the conversation",
         )),
         "no_conversation" => RowStatus::NoConversation(refused(
-            "no_conversation", true, None, "unable to store the message yet; because the conversation does not exist",
+            "no_conversation",
+            true,
+            None,
+            "unable to store the message yet; because the conversation does not exist",
         )),
         "id_conflict" => RowStatus::Refused(refused(
-            "id_conflict", false, None, "unable to store the message; because its id belongs to another message",
+            "id_conflict",
+            false,
+            None,
+            "unable to store the message; because its id belongs to another message",
         )),
         status => RowStatus::Refused(refused(
-            "rejected", false, status.strip_prefix("rejected:"), "unable to store the message; because the database refused it",
+            "rejected",
+            false,
+            status.strip_prefix("rejected:"),
+            "unable to store the message; because the database refused it",
         )),
     };
     Some(RowAnswer { id, status })

@@ -3,7 +3,11 @@ use serde_json::json;
 use super::*;
 
 fn answer(status: u16, code: &str) -> Outcome {
-    judge(Ok(HttpResponse { status, retry_after_ms: None, body: json!({"code": code, "message": "fetch failed"}).to_string() }))
+    judge(Ok(HttpResponse {
+        status,
+        retry_after_ms: None,
+        body: json!({"code": code, "message": "fetch failed"}).to_string(),
+    }))
 }
 
 fn name(outcome: &Outcome) -> &'static str {
@@ -23,11 +27,24 @@ fn name(outcome: &Outcome) -> &'static str {
 #[test]
 fn the_code_of_the_body_counts_first() {
     for (status, code, expected) in [
-        (401, "PGRST301", "unauthorized"), (401, "PGRST303", "unauthorized"), (400, "PT401", "unauthorized"),
-        (403, "42501", "forbidden"), (401, "42501", "forbidden"),
-        (409, "23503", "refused"), (400, "23514", "refused"), (400, "22P02", "refused"), (400, "P0001", "refused"),
-        (500, "40001", "retry"), (500, "57014", "retry"), (400, "53300", "retry"), (503, "PGRST002", "retry"), (504, "PGRST003", "retry"), (400, "08006", "retry"),
-        (404, "PGRST202", "schema missing"), (404, "42P01", "schema missing"), (400, "42883", "schema missing"),
+        (401, "PGRST301", "unauthorized"),
+        (401, "PGRST303", "unauthorized"),
+        (400, "PT401", "unauthorized"),
+        (403, "42501", "forbidden"),
+        (401, "42501", "forbidden"),
+        (409, "23503", "refused"),
+        (400, "23514", "refused"),
+        (400, "22P02", "refused"),
+        (400, "P0001", "refused"),
+        (500, "40001", "retry"),
+        (500, "57014", "retry"),
+        (400, "53300", "retry"),
+        (503, "PGRST002", "retry"),
+        (504, "PGRST003", "retry"),
+        (400, "08006", "retry"),
+        (404, "PGRST202", "schema missing"),
+        (404, "42P01", "schema missing"),
+        (400, "42883", "schema missing"),
     ] {
         assert_eq!(name(&answer(status, code)), expected, "{status} {code}");
     }
@@ -36,8 +53,19 @@ fn the_code_of_the_body_counts_first() {
 #[test]
 fn without_a_code_the_status_counts() {
     for (status, expected) in [
-        (401, "unauthorized"), (403, "forbidden"), (413, "too large"), (414, "too large"), (429, "rate limited"),
-        (408, "retry"), (500, "retry"), (502, "retry"), (503, "retry"), (522, "retry"), (400, "refused"), (404, "refused"), (302, "unknown"),
+        (401, "unauthorized"),
+        (403, "forbidden"),
+        (413, "too large"),
+        (414, "too large"),
+        (429, "rate limited"),
+        (408, "retry"),
+        (500, "retry"),
+        (502, "retry"),
+        (503, "retry"),
+        (522, "retry"),
+        (400, "refused"),
+        (404, "refused"),
+        (302, "unknown"),
     ] {
         let html = HttpResponse { status, retry_after_ms: None, body: "<html>".into() };
         assert_eq!(name(&judge(Ok(html))), expected, "{status}");
@@ -71,23 +99,25 @@ fn every_status_of_a_sent_row_is_read() {
     assert!(matches!(read("forbidden"), Some(RowStatus::Forbidden(_))));
     assert!(matches!(read("no_conversation"), Some(RowStatus::NoConversation(failure)) if failure.retryable));
     assert!(matches!(read("id_conflict"), Some(RowStatus::Refused(failure)) if failure.code == "id_conflict"));
-    assert!(matches!(read("rejected:23514"), Some(RowStatus::Refused(failure)) if failure.pg_code.as_deref() == Some("23514")));
+    assert!(
+        matches!(read("rejected:23514"), Some(RowStatus::Refused(failure)) if failure.pg_code.as_deref() == Some("23514"))
+    );
     assert_eq!(read_rows(&json!([{"id": id, "status": "stored", "seq": null}])), []);
     assert_eq!(read_rows(&json!({"not": "a list"})), []);
 }
 
 #[test]
 fn a_sync_answer_with_an_unreadable_row_is_not_believed() {
-    let answer = |rows: Value| {
-        json!([{"conversation_id": "b1", "status": "ok", "incarnation": "i", "last_seq": 1, "through_seq": 1, "first_seq": 1, "rows": rows, "members": []}])
-    };
+    let answer = |rows: Value| json!([{"conversation_id": "b1", "status": "ok", "incarnation": "i", "last_seq": 1, "through_seq": 1, "first_seq": 1, "rows": rows, "members": []}]);
     assert_eq!(read_sync(&answer(json!([]))).len(), 1);
     assert_eq!(read_sync(&answer(json!([{"id": "broken"}]))), []);
 }
 
 #[test]
 fn a_refused_conversation_needs_no_other_fact() {
-    let refused = read_sync(&json!([{"conversation_id": "b1", "status": "forbidden", "incarnation": null, "last_seq": null, "through_seq": null, "first_seq": null, "rows": null, "members": null}]));
+    let refused = read_sync(
+        &json!([{"conversation_id": "b1", "status": "forbidden", "incarnation": null, "last_seq": null, "through_seq": null, "first_seq": null, "rows": null, "members": null}]),
+    );
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].status, SyncStatus::Forbidden);
 }

@@ -52,16 +52,35 @@ pub enum Key {
 #[derive(Clone, PartialEq)]
 pub enum Operation {
     /// Adds a record to [`Table::Outbox`] and answers [`Reply::Key`].
-    Add { value: Value },
+    Add {
+        value: Value,
+    },
     /// Writes a record under the key inside it.
-    Put { table: Table, value: Value },
-    Delete { table: Table, key: Key },
+    Put {
+        table: Table,
+        value: Value,
+    },
+    Delete {
+        table: Table,
+        key: Key,
+    },
     /// Deletes every record with `from <= key <= to`.
-    DeleteRange { table: Table, from: Key, to: Key },
+    DeleteRange {
+        table: Table,
+        from: Key,
+        to: Key,
+    },
     /// Answers [`Reply::Value`].
-    Get { table: Table, key: Key },
+    Get {
+        table: Table,
+        key: Key,
+    },
     /// Answers [`Reply::List`]: records with `from <= key <= to`, by ascending key.
-    List { table: Table, from: Key, to: Key },
+    List {
+        table: Table,
+        from: Key,
+        to: Key,
+    },
     /// Counts the generation up by one and answers the new one as [`Reply::Key`].
     RaiseGeneration,
 }

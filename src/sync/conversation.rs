@@ -124,7 +124,8 @@ impl Conversation {
     /// Up to where somebody of another role has stored and read: what the ticks show.
     pub fn watermarks(&self, user_id: &str) -> (u64, u64) {
         let role = self.role(user_id);
-        let others = || self.members.iter().filter(|member| member.user_id != user_id && Some(member.role.as_str()) != role);
+        let others =
+            || self.members.iter().filter(|member| member.user_id != user_id && Some(member.role.as_str()) != role);
         let delivered = others().map(|member| member.delivered_seq).max().unwrap_or(0);
         let read = others().map(|member| member.read_seq).max().unwrap_or(0);
         (delivered, read)

@@ -107,6 +107,11 @@ impl Sync {
         self.failures = 0;
     }
 
+    /// The last request brought nothing.
+    pub fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     /// Somebody waits: do not wait out a pause.
     pub fn hurry(&mut self) {
         self.not_before = 0;

@@ -164,7 +164,10 @@ impl Timeline {
         if let Some(seq) = self.places.get(id) {
             return self.stored.get(seq).map(|message| self.show_stored(message));
         }
-        self.pending.values().find(|row| row.envelope.id == *id).map(|row| show_pending(row, &self.user_id, &self.own_role))
+        self.pending
+            .values()
+            .find(|row| row.envelope.id == *id)
+            .map(|row| show_pending(row, &self.user_id, &self.own_role))
     }
 
     /// What has changed since the last call.

@@ -34,12 +34,21 @@ fn pending(key: u64, n: u8, status: DeliveryStatus) -> Pending {
         metadata: empty_object(),
         created_at: 0,
     };
-    let state = RowState { status, phase: Phase::Queued, retry_count: 0, next_attempt_at: None, blocked_by: None, failure: None };
+    let state = RowState {
+        status,
+        phase: Phase::Queued,
+        retry_count: 0,
+        next_attempt_at: None,
+        blocked_by: None,
+        failure: None,
+    };
     Pending { key, envelope, state, next_attempt_wall: None }
 }
 
 fn shown(patch: Option<Patch>) -> Vec<(u64, String)> {
-    let text = |value: &Value| format!("{} {}", value["content"].as_str().unwrap_or(""), value["delivery_status"].as_str().unwrap_or("-"));
+    let text = |value: &Value| {
+        format!("{} {}", value["content"].as_str().unwrap_or(""), value["delivery_status"].as_str().unwrap_or("-"))
+    };
     patch.map(|patch| patch.upserts.iter().map(|(order, view)| (*order, text(view))).collect()).unwrap_or_default()
 }
 
@@ -56,7 +65,11 @@ fn pending_rows_stand_behind_stored_ones_in_the_order_of_sending() {
     timeline.put(stored(5, 1, "you"));
     assert_eq!(
         shown(timeline.take_patch()),
-        [(5, "message 1 -".into()), (PENDING_BASE + 8, "message 2 sending".into()), (PENDING_BASE + 9, "message 3 sending".into())]
+        [
+            (5, "message 1 -".into()),
+            (PENDING_BASE + 8, "message 2 sending".into()),
+            (PENDING_BASE + 9, "message 3 sending".into())
+        ]
     );
     assert_eq!(timeline.take_patch(), None, "nothing changed since");
 }
@@ -103,7 +116,12 @@ fn an_edit_and_a_delete_change_what_they_aim_at() {
     let mut timeline = timeline();
     timeline.put(stored(1, 1, "you"));
     let target_id = Some(id(1).as_str().to_owned());
-    let edit = StoredMessage { kind: Kind::Edit, target_id: target_id.clone(), content: "better".into(), ..stored(2, 2, "you") };
+    let edit = StoredMessage {
+        kind: Kind::Edit,
+        target_id: target_id.clone(),
+        content: "better".into(),
+        ..stored(2, 2, "you")
+    };
     assert_eq!(timeline.put(edit).map(|changed| changed.content.clone()).as_deref(), Some("better"));
     assert_eq!(shown(timeline.take_patch()), [(1, "better -".into())]);
     timeline.put(StoredMessage { kind: Kind::Delete, target_id, ..stored(3, 3, "you") });

@@ -40,7 +40,8 @@ fn offline_it_is_tried_at_once_and_after_1_2_and_4_seconds_then_it_has_failed() 
     let start = world.now.mono;
     world.send("hello");
     world.run_for(10_000);
-    let attempts: Vec<u64> = world.server.requests.iter().filter(|(_, name)| name == "chat_send").map(|(at, _)| at - start).collect();
+    let attempts: Vec<u64> =
+        world.server.requests.iter().filter(|(_, name)| name == "chat_send").map(|(at, _)| at - start).collect();
     assert_eq!(attempts, [0, 1_000, 3_000, 7_000]);
     assert_eq!(world.screen(), [row("hello", "failed")]);
     assert_eq!(world.announced(), ["sending", "failed"]);
@@ -248,7 +249,10 @@ fn bad_input_is_rejected_with_a_code_and_nothing_is_kept() {
     let lost = world.send_to("", "hello", json!({}));
     let odd = world.send_to(BOOKING, "hello", json!("not an object"));
     let codes = [empty, large, nul, lost, odd].map(|op| world.failure_of(op).unwrap_or_default());
-    assert_eq!(codes, ["empty_message", "message_too_large", "invalid_text", "invalid_conversation", "invalid_metadata"]);
+    assert_eq!(
+        codes,
+        ["empty_message", "message_too_large", "invalid_text", "invalid_conversation", "invalid_metadata"]
+    );
     assert_eq!((world.outbox(), world.screen().len()), (0, 0));
 }
 
@@ -265,7 +269,8 @@ fn without_a_database_nothing_is_accepted_and_messages_are_still_read() {
 
 #[test]
 fn a_message_that_the_database_does_not_take_is_not_accepted() {
-    for (fault, code) in [(StoreError::Full, "storage_full"), (StoreError::Failed("aborted".into()), "storage_failed")] {
+    for (fault, code) in [(StoreError::Full, "storage_full"), (StoreError::Failed("aborted".into()), "storage_failed")]
+    {
         let mut world = World::started();
         world.store_fault = Some(fault);
         let op = world.send("hello");

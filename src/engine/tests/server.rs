@@ -33,7 +33,8 @@ pub struct Server {
 impl Server {
     pub fn with_conversation(id: &str, users: &[(&str, &str)]) -> Self {
         let mut server = Self::default();
-        let member = |(user, role): &(&str, &str)| json!({"user_id": user, "role": role, "delivered_seq": 0, "read_seq": 0});
+        let member =
+            |(user, role): &(&str, &str)| json!({"user_id": user, "role": role, "delivered_seq": 0, "read_seq": 0});
         server.members.insert(id.into(), users.iter().map(member).collect());
         server.rows.insert(id.into(), Vec::new());
         server
@@ -50,7 +51,8 @@ impl Server {
     pub fn answer(&mut self, now: u64, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
         let function = request.url.rsplit('/').next().unwrap_or_default().to_owned();
         self.requests.push((now, function.clone()));
-        let fault = if function == "chat_send" { self.faults.pop_front().or_else(|| self.always.clone()) } else { None };
+        let fault =
+            if function == "chat_send" { self.faults.pop_front().or_else(|| self.always.clone()) } else { None };
         match fault {
             Some(Fault::Refuse) => return Err(HttpError::Network),
             Some(Fault::Status(status, code)) => return Ok(respond(status, &json!({"code": code}))),
@@ -86,8 +88,12 @@ impl Server {
         for row in batch {
             let conversation = row["conversation_id"].as_str().unwrap_or_default().to_owned();
             let mut answer = json!({"id": row["id"], "conversation_id": conversation});
-            let role = self.members.get(&conversation).and_then(|members| members.iter().find(|member| member["user_id"] == user));
-            let known = self.rows.get(&conversation).and_then(|rows| rows.iter().find(|stored| stored["id"] == row["id"]));
+            let role = self
+                .members
+                .get(&conversation)
+                .and_then(|members| members.iter().find(|member| member["user_id"] == user));
+            let known =
+                self.rows.get(&conversation).and_then(|rows| rows.iter().find(|stored| stored["id"] == row["id"]));
             let status = if stopped.contains(&conversation) {
                 "skipped"
             } else if !self.rows.contains_key(&conversation) {
@@ -151,7 +157,11 @@ impl Server {
         let mut answers = Vec::new();
         for ack in acks.as_array().into_iter().flatten() {
             let id = ack["conversation_id"].as_str().unwrap_or_default();
-            let Some(member) = self.members.get_mut(id).and_then(|members| members.iter_mut().find(|member| member["user_id"] == user)) else {
+            let Some(member) = self
+                .members
+                .get_mut(id)
+                .and_then(|members| members.iter_mut().find(|member| member["user_id"] == user))
+            else {
                 continue;
             };
             member["delivered_seq"] = ack["delivered"].clone();

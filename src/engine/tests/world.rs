@@ -188,7 +188,9 @@ impl World {
                 view.clear();
             }
             let gone = |message: &Value| patch.removes.iter().any(|id| message["id"] == id.as_str());
-            view.retain(|_, message| !gone(message) && !patch.upserts.iter().any(|(_, new)| new["id"] == message["id"]));
+            view.retain(|_, message| {
+                !gone(message) && !patch.upserts.iter().any(|(_, new)| new["id"] == message["id"])
+            });
             view.extend(patch.upserts.iter().cloned());
         }
         let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
@@ -208,12 +210,14 @@ impl World {
 
     /// The states that were announced, in order.
     pub fn announced(&self) -> Vec<&'static str> {
-        let status = |update: &Update| if let Update::Delivery { status, .. } = update { Some(status.as_str()) } else { None };
+        let status =
+            |update: &Update| if let Update::Delivery { status, .. } = update { Some(status.as_str()) } else { None };
         self.updates.iter().filter_map(status).collect()
     }
 
     pub fn connections(&self) -> Vec<&'static str> {
-        let status = |update: &Update| if let Update::Connection(status) = update { Some(status.as_str()) } else { None };
+        let status =
+            |update: &Update| if let Update::Connection(status) = update { Some(status.as_str()) } else { None };
         self.updates.iter().filter_map(status).collect()
     }
 
@@ -241,7 +245,8 @@ impl World {
             return false;
         };
         for (event, payload) in &live {
-            let frame = json!([null, null, topic, "broadcast", {"type": "broadcast", "event": event, "payload": payload}]);
+            let frame =
+                json!([null, null, topic, "broadcast", {"type": "broadcast", "event": event, "payload": payload}]);
             self.engine.handle(self.now, Input::Socket(realtime::Input::Text { epoch, text: frame.to_string() }));
         }
         !live.is_empty()
