@@ -281,7 +281,9 @@ fn the_close_of_an_earlier_join_does_not_touch_the_present_one() {
     rig.say_replication();
     rig.forget();
     rig.frame(json!(["1", "1", "realtime:room", "phx_close", {}]));
-    rig.frame(json!(["1", null, "realtime:room", "system", {"extension": "system", "status": "error", "message": "x"}]));
+    rig.frame(
+        json!(["1", null, "realtime:room", "system", {"extension": "system", "status": "error", "message": "x"}]),
+    );
     assert!(rig.events.is_empty());
     assert!(rig.realtime.is_ready(TOPIC));
 }

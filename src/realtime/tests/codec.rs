@@ -90,7 +90,7 @@ fn payloads_of_an_unexpected_shape_are_read_as_far_as_they_go() {
         Body::Change {
             data: json!({"errors": "odd"}),
             ids: vec![1],
-            errors: vec!["odd".into()],
+            errors: vec!["odd".into()]
         }
     );
     assert_eq!(
