@@ -4,9 +4,10 @@ import WebSocket from 'ws'
 
 const WAIT_MS = 8000
 
-/** The events of one recording of a real Realtime server (recordings/README.md). */
+/** The events of one recording of a real Realtime server; tests/frames/README.md says what they mean. */
 export async function recording(name) {
-  const text = await readFile(new URL(`recordings/${name}.jsonl`, import.meta.url), 'utf8')
+  const folder = name.endsWith('-v1') ? 'recordings' : '../frames'
+  const text = await readFile(new URL(`${folder}/${name}.jsonl`, import.meta.url), 'utf8')
   const events = text.trim().split('\n').map((line) => JSON.parse(line))
   // The client's own close was noted when it was complete; others may have heard of it before.
   const began = (event) => event.t_ms - (event.dir === 'close' && event.code === 1005 ? 2 : 0)
