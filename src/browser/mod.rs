@@ -3,18 +3,22 @@
 //! One file for each thing of the browser; [`driver`] is the loop that connects them with the engine, [`exports`] is what
 //! JavaScript sees.
 
-pub mod clock;
-pub mod convert;
-pub mod driver;
-pub mod entropy;
-pub mod exports;
-pub mod http;
-pub mod locks;
-pub mod page;
-pub mod panic;
-pub mod remember;
-pub mod socket;
-pub mod store;
-pub mod tabs;
-pub mod timer;
-pub mod value;
+mod clock;
+mod convert;
+mod driver;
+mod entropy;
+mod exports;
+mod http;
+mod locks;
+mod page;
+mod panic;
+mod remember;
+mod socket;
+mod store;
+mod tabs;
+mod timer;
+mod value;
+
+#[cfg(test)]
+#[path = "../../tests/browser/mod.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! A panic poisons the whole instance: every client of it learns that it crashed.
 
-use std::{cell::RefCell, panic};
+use std::{cell::RefCell, panic, sync::Once};
 
 use js_sys::{Array, Function, Reflect};
 use serde_json::json;
@@ -19,28 +19,31 @@ extern "C" {
 }
 
 pub fn watch(host: &JsValue) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            // The place alone: a panic's words may quote what people wrote.
+            let place = info.location().map(|place| format!("{}:{}", place.file(), place.line()));
+            report(&place.unwrap_or_default());
+            before(info);
+        }));
+    });
     HOSTS.with_borrow_mut(|hosts| hosts.push(host.clone()));
-    panic::set_hook(Box::new(|info| {
-        // The place alone: a panic's words may quote what people wrote.
-        let place = info.location().map(|place| format!("{}:{}", place.file(), place.line()));
-        report(&place.unwrap_or_default());
-    }));
 }
 
 pub fn unwatch(host: &JsValue) {
     let _ = HOSTS.try_with(|hosts| hosts.borrow_mut().retain(|watched| watched != host));
 }
 
-/// Told by JavaScript alone: nothing of this instance may run any more.
+/// To every host, once; by JavaScript alone, since nothing of this instance may run any more.
 pub fn report(place: &str) {
-    HOSTS.with(|hosts| {
-        let hosts = hosts.try_borrow().map(|hosts| hosts.clone()).unwrap_or_default();
-        for host in hosts {
-            let updates = Array::of1(&to_js(&json!({"type": "crashed", "message": place})));
-            if let Ok(on_updates) = Reflect::get(&host, &"onUpdates".into()) {
-                let on_updates: Function = on_updates.unchecked_into();
-                queue_microtask(&on_updates.bind1(&host, &updates));
-            }
+    let hosts = HOSTS.with(|hosts| hosts.try_borrow_mut().map(|mut hosts| std::mem::take(&mut *hosts)));
+    for host in hosts.unwrap_or_default() {
+        let updates = Array::of1(&to_js(&json!({"type": "crashed", "message": place})));
+        if let Ok(on_updates) = Reflect::get(&host, &"onUpdates".into()) {
+            let on_updates: Function = on_updates.unchecked_into();
+            queue_microtask(&on_updates.bind1(&host, &updates));
         }
-    });
+    }
 }

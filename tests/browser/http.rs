@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use surechat::{
+use crate::{
     browser::http::Http,
     rest::{HttpError, HttpRequest, HttpResponse},
 };

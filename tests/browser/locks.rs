@@ -1,10 +1,10 @@
 //! Web Locks: one holder, handed on, stolen, given up; and none.
 
-use js_sys::{Promise, Reflect};
-use surechat::browser::locks::{
+use crate::browser::locks::{
     LockEvent::{self, Granted, Lost},
     Locks,
 };
+use js_sys::{Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;

@@ -1,6 +1,6 @@
 //! The page's events, the tabs' channel, the timer and the memory of whose outbox it is.
 
-use surechat::{
+use crate::{
     browser::{
         clock, entropy,
         page::{self, Page},

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use surechat::{
+use crate::{
     browser::socket::Sockets,
     realtime::{Input, Output},
 };

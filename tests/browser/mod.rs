@@ -1,7 +1,7 @@
-//! The shell in a real browser: `cargo test --target wasm32-unknown-unknown`.
-#![cfg(target_family = "wasm")]
+//! The shell in a real browser: `cargo test --lib --target wasm32-unknown-unknown`, with a driver as runner.
 
 mod conformance;
+mod core;
 mod http;
 mod locks;
 mod page;
