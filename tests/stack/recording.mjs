@@ -66,6 +66,7 @@ export class Peer {
       }),
     )
     this.closed = new Promise((resolve) => this.ws.once('close', (code) => resolve(code)))
+    this.closed.then(() => this.#waiting?.())
     this.ws.on('message', (data, isBinary) => {
       this.#frames.push({ data, isBinary })
       this.#waiting?.()
@@ -83,7 +84,7 @@ export class Peer {
       const at = this.unread.findIndex(wanted)
       if (at >= 0) return comparable(...Object.values(this.#frames.splice(at, 1)[0]))
       const left = deadline - Date.now()
-      if (left <= 0) return null
+      if (left <= 0 || this.ws.readyState === WebSocket.CLOSED) return null
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, left)
         this.#waiting = () => {
