@@ -44,7 +44,7 @@ struct Claim {
     queued: Option<AbortController>,
     /// Settled when the claim is given up: the browser holds the lock until then.
     over: Promise,
-    end: Function,
+    end: Option<Function>,
     on_event: Rc<dyn Fn(LockEvent)>,
 }
 
@@ -79,8 +79,9 @@ impl Drop for Locks {
 
 impl Claim {
     fn new(on_event: Rc<dyn Fn(LockEvent)>) -> Self {
-        let mut end = Function::default();
-        let over = Promise::new(&mut |resolve, _| end = resolve);
+        // Not `Function::default()`, which evaluates a string: a page's content security policy forbids that.
+        let mut end = None;
+        let over = Promise::new(&mut |resolve, _| end = Some(resolve));
         let queued = AbortController::new().ok();
         Self { granted: Cell::new(false), given_up: Cell::new(false), queued, over, end, on_event }
     }
@@ -125,7 +126,9 @@ impl Claim {
         if let Some(queued) = &self.queued {
             queued.abort();
         }
-        let _ = self.end.call0(&JsValue::UNDEFINED);
+        if let Some(end) = &self.end {
+            let _ = end.call0(&JsValue::UNDEFINED);
+        }
     }
 }
 
