@@ -1,0 +1,68 @@
+import { useSyncExternalStore } from 'react'
+import type { ChatError } from 'surechat'
+import { type ChatWithDelivery, useChatClient } from 'surechat/react'
+import { ChatOfflineBanner, PendingMessagesBanner } from 'surechat/react/ui'
+import { Composer } from './composer'
+import { MessageList } from './message-list'
+import { words } from './problems'
+
+interface Props {
+  bookingId: string
+  peer: string
+  chat: ChatWithDelivery
+}
+
+/** Everything below a conversation's header. */
+export function Conversation({ bookingId, peer, chat }: Props) {
+  const { messages, sendMessage, error, connectionStatus, pendingMessagesCount, retryFailedMessages, clearError, loadMessages } = chat
+  const client = useChatClient()
+  const { durable } = useSyncExternalStore(client.subscribe, client.getSnapshot)
+  const retry = () => {
+    clearError()
+    loadMessages().catch(() => {})
+  }
+  const nothingToShow = error !== null && messages.length === 0
+
+  return (
+    <>
+      <div className="banners">
+        {/* Offline Banner */}
+        {connectionStatus === 'disconnected' && (
+          <ChatOfflineBanner onRetry={retryFailedMessages} />
+        )}
+
+        {/* Pending Messages Banner */}
+        <PendingMessagesBanner
+          count={pendingMessagesCount}
+          onRetry={retryFailedMessages}
+        />
+
+        {durable === false && (
+          <p className="strip" role="status">This browser keeps no messages: what is unsent is lost when the page closes.</p>
+        )}
+        {error && !nothingToShow && (
+          <div className="strip strip-error" role="alert">
+            <span>{words(error)}</span>
+            <button type="button" className="link" onClick={clearError}>Dismiss</button>
+          </div>
+        )}
+      </div>
+      {nothingToShow
+        ? <Failed error={error} onRetry={retry} />
+        : <MessageList key={bookingId} chat={chat} peer={peer} />}
+      <Composer key={`composer ${bookingId}`} draftKey={bookingId} onSend={(text) => sendMessage(text, 'text')} />
+    </>
+  )
+}
+
+function Failed({ error, onRetry }: { error: ChatError; onRetry: () => void }) {
+  return (
+    <div className="message-area centred" role="alert">
+      <p className="empty-title">The conversation cannot be shown</p>
+      <p>{words(error)}</p>
+      {error.code === 'crashed'
+        ? <button type="button" className="button" onClick={() => location.reload()}>Reload the page</button>
+        : <button type="button" className="button" onClick={onRetry}>Try again</button>}
+    </div>
+  )
+}

@@ -1,0 +1,27 @@
+const WORDS: Record<string, string> = {
+  network: 'There is no connection.',
+  timeout: 'The server does not answer.',
+  offline: 'There is no connection.',
+  server: 'The server has a problem.',
+  rate_limited: 'The server asks for a pause.',
+  blocked: 'It waits for the message before it.',
+  forbidden: 'You may not write in this conversation.',
+  no_conversation: 'This conversation does not exist.',
+  rejected: 'The server refused it.',
+  too_large: 'It is too long.',
+  message_too_large: 'The message is too long: more than 64 kB.',
+  empty_message: 'The message is empty.',
+  invalid_text: 'The message contains a character that cannot be sent.',
+  storage_full: 'This device has no room left for the message.',
+  storage_unavailable: 'This browser does not let the chat keep messages.',
+  storage_failed: 'This device could not keep the message.',
+  needs_auth: 'You are not signed in any more.',
+  schema_missing: 'The chat is not set up on the server.',
+  wasm_unavailable: 'The chat could not be loaded.',
+  crashed: 'The chat stopped working. Your messages are kept: reload the page.',
+}
+
+/** The package's codes in this app's words. */
+export function words({ code, message }: { code: string; message: string }): string {
+  return WORDS[code] ?? `Something went wrong: ${message}`
+}

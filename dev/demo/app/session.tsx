@@ -1,0 +1,94 @@
+import { createClient, type SupabaseClient } from '@supabase/supabase-js'
+import { type ReactNode, useCallback, useEffect, useState } from 'react'
+import { type ChatClient, createChatClient } from 'surechat'
+import { ChatProvider } from 'surechat/react'
+import { demo, resumeOnReconnect, type Role } from './demo'
+import { watchDeliveries } from './timing'
+
+export interface Session {
+  role: Role
+  supabase: SupabaseClient
+  chat: ChatClient
+  signOut: () => Promise<void>
+}
+
+type State =
+  | { name: 'signing_in' }
+  | { name: 'signed_in'; chat: ChatClient }
+  | { name: 'signed_out'; unsent: number }
+  | { name: 'failed'; reason: string }
+
+/** Operator and client live in one browser, so each keeps a session of its own. */
+function connect(role: Role): SupabaseClient {
+  return createClient(demo.url, demo.apiKey, { auth: { storageKey: `surechat-demo-${role}` } })
+}
+
+async function signIn(supabase: SupabaseClient, role: Role): Promise<void> {
+  const { id, email, password } = demo.users[role]
+  const { data } = await supabase.auth.getSession()
+  if (data.session?.user.id === id) return
+  const { error } = await supabase.auth.signInWithPassword({ email, password })
+  if (error) throw error
+}
+
+function createChat(supabase: SupabaseClient): ChatClient {
+  const chat = createChatClient({
+    url: demo.url,
+    apiKey: demo.apiKey,
+    accessToken: async () => (await supabase.auth.getSession()).data.session?.access_token ?? null,
+    resumeOnReconnect,
+  })
+  watchDeliveries(chat)
+  return chat
+}
+
+/** Signs the demo's user in and gives the page its session. */
+export function SignedIn({ role, children }: { role: Role; children: (session: Session) => ReactNode }) {
+  const [supabase] = useState(() => connect(role))
+  const [state, setState] = useState<State>({ name: 'signing_in' })
+
+  const enter = useCallback(async () => {
+    setState({ name: 'signing_in' })
+    try {
+      await signIn(supabase, role)
+      setState((state) => (state.name === 'signed_in' ? state : { name: 'signed_in', chat: createChat(supabase) }))
+    } catch (error) {
+      setState({ name: 'failed', reason: error instanceof Error ? error.message : String(error) })
+    }
+  }, [supabase, role])
+  useEffect(() => void enter(), [enter])
+
+  switch (state.name) {
+    case 'signing_in':
+      return <Notice><p role="status" className="slow">Signing in…</p></Notice>
+    case 'failed':
+      return (
+        <Notice>
+          <h1>Signing in failed</h1>
+          <p role="alert">{state.reason}</p>
+          <button type="button" className="button" onClick={enter}>Try again</button>
+        </Notice>
+      )
+    case 'signed_out':
+      return (
+        <Notice>
+          <h1>You are signed out</h1>
+          {state.unsent > 0 && <p role="status">Unsent messages are kept on this device: {state.unsent}. They go out when you sign in again.</p>}
+          <button type="button" className="button" onClick={enter}>Sign in</button>
+        </Notice>
+      )
+    case 'signed_in': {
+      const { chat } = state
+      const signOut = async () => {
+        const unsent = await chat.cleanup()
+        await supabase.auth.signOut({ scope: 'local' })
+        setState({ name: 'signed_out', unsent })
+      }
+      return <ChatProvider client={chat}>{children({ role, supabase, chat, signOut })}</ChatProvider>
+    }
+  }
+}
+
+function Notice({ children }: { children: ReactNode }) {
+  return <main className="notice">{children}</main>
+}
