@@ -25,7 +25,7 @@ pub struct Core {
 #[wasm_bindgen]
 impl Core {
     #[wasm_bindgen(constructor)]
-    pub fn new(config: JsValue, host: Host) -> Self {
+    pub fn new(config: &JsValue, host: Host) -> Self {
         let config = convert::config(&from_js(config));
         let user_key = format!("surechat:user:{}", config.url);
         Self { driver: Driver::new(config, host), user_key }

@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     rc::Rc,
 };
 
@@ -21,18 +20,17 @@ type Answer = Result<HttpResponse, HttpError>;
 
 #[derive(Default)]
 pub struct Http {
-    under_way: RefCell<BTreeMap<u64, AbortController>>,
+    under_way: RefCell<Vec<(u64, AbortController)>>,
 }
 
 impl Http {
     pub fn send(self: &Rc<Self>, request: u64, http: HttpRequest, done: impl FnOnce(Answer) + 'static) {
         let Ok(controller) = AbortController::new() else { return done(Err(HttpError::Network)) };
-        self.under_way.borrow_mut().insert(request, controller.clone());
+        self.under_way.borrow_mut().push((request, controller.clone()));
         let owner = Rc::clone(self);
         spawn_local(async move {
             let answer = exchange(&http, &controller).await;
-            let was_aborted = owner.under_way.borrow_mut().remove(&request).is_none();
-            if !was_aborted {
+            if owner.forget(request).is_some() {
                 done(answer);
             }
         });
@@ -40,16 +38,22 @@ impl Http {
 
     /// It is not answered any more.
     pub fn abort(&self, request: u64) {
-        let controller = self.under_way.borrow_mut().remove(&request);
-        if let Some(controller) = controller {
+        if let Some(controller) = self.forget(request) {
             controller.abort();
         }
     }
 
     pub fn abort_all(&self) {
-        for controller in self.under_way.take().into_values() {
+        for (_, controller) in self.under_way.take() {
             controller.abort();
         }
+    }
+
+    /// `None` if it was aborted.
+    fn forget(&self, request: u64) -> Option<AbortController> {
+        let mut under_way = self.under_way.borrow_mut();
+        let place = under_way.iter().position(|(id, _)| *id == request)?;
+        Some(under_way.swap_remove(place).1)
     }
 }
 

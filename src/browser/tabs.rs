@@ -16,7 +16,7 @@ impl Tabs {
     pub fn join(name: &str, on_heard: impl Fn(TabMessage) + 'static) -> Option<Self> {
         let channel = BroadcastChannel::new(name).ok()?;
         let handler = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Some(message) = TabMessage::from_value(&from_js(event.data())) {
+            if let Some(message) = TabMessage::from_value(&from_js(&event.data())) {
                 on_heard(message);
             }
         });

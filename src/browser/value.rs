@@ -17,8 +17,8 @@ pub fn to_js(value: &Value) -> JsValue {
 }
 
 /// What is not JSON is `null`.
-pub fn from_js(value: JsValue) -> Value {
-    serde_wasm_bindgen::from_value(value).unwrap_or(Value::Null)
+pub fn from_js(value: &JsValue) -> Value {
+    read(JSON::stringify(value))
 }
 
 /// What `JSON.stringify` makes of an app's own object, except that what it would drop in silence (functions, symbols)
@@ -27,9 +27,10 @@ pub fn from_app(value: &JsValue) -> Value {
     let mut keep = |_key: JsString, value: JsValue| {
         if value.is_function() || value.is_symbol() { Err(JsError::new("not JSON")) } else { Ok(Some(value)) }
     };
-    JSON::stringify_with_replacer_func(value, &mut keep, None)
-        .ok()
-        .and_then(|text| text.as_string())
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or(Value::Null)
+    read(JSON::stringify_with_replacer_func(value, &mut keep, None))
+}
+
+/// By way of text: serde-wasm-bindgen's reader brings the formatting of floats along, a tenth of this module.
+fn read(json: Result<JsString, JsValue>) -> Value {
+    json.ok().and_then(|text| text.as_string()).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)
 }

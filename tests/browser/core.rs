@@ -33,7 +33,7 @@ impl Client {
     fn of(user_id: &str, host: &str) -> Self {
         let host = js(host);
         let config = json!({"url": "https://project.example.test/", "api_key": "key", "user_id": user_id});
-        Self { core: Core::new(to_js(&config), host.clone().unchecked_into()), host }
+        Self { core: Core::new(&to_js(&config), host.clone().unchecked_into()), host }
     }
 
     fn started(user_id: &str) -> Self {
@@ -48,7 +48,7 @@ impl Client {
 
     fn heard(&self) -> Vec<Value> {
         let heard: Array = Reflect::get(&self.host, &"heard".into()).unwrap().unchecked_into();
-        heard.iter().map(from_js).collect()
+        heard.iter().map(|update| from_js(&update)).collect()
     }
 
     fn all(&self, kind: &str) -> Vec<Value> {
@@ -175,7 +175,7 @@ async fn the_token_of_the_app_goes_with_the_request_and_the_answer_settles_the_m
     client.send(1, "hello");
     let sent = client.until(|update| update["type"] == "delivery" && update["status"] == "sent").await;
     assert_eq!(sent["id"], client.answer(1).await["message"]["id"]);
-    let requests = from_js(js("requests.filter(one => one.url.endsWith('chat_send'))"));
+    let requests = from_js(&js("requests.filter(one => one.url.endsWith('chat_send'))"));
     assert_eq!(requests[0]["url"], "https://project.example.test/rest/v1/rpc/chat_send");
     assert_eq!(requests[0]["authorization"], format!("Bearer {token}"));
     assert_eq!(requests[0]["body"]["expected_user"], user);

@@ -10,7 +10,7 @@ use super::support::js;
 #[wasm_bindgen_test]
 fn values_come_back_from_javascript_as_they_went() {
     let value = json!({"text": "ä😀", "number": 4_503_599_627_370_497_u64, "list": [null, true, 1.5, {}, []]});
-    assert_eq!(from_js(to_js(&value)), value);
+    assert_eq!(from_js(&to_js(&value)), value);
     assert_eq!(
         js_sys::JSON::stringify(&to_js(&value)).unwrap(),
         r#"{"list":[null,true,1.5,{},[]],"number":4503599627370497,"text":"ä😀"}"#

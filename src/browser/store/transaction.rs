@@ -142,7 +142,7 @@ fn on_generation(
 }
 
 fn generation_in(request: &IdbRequest) -> u64 {
-    let record = request.result().map(from_js).unwrap_or_default();
+    let record = request.result().map(|record| from_js(&record)).unwrap_or_default();
     record.get("value").and_then(Value::as_u64).unwrap_or(0)
 }
 
@@ -153,11 +153,11 @@ fn reply(pending: Pending) -> Result<Reply, StoreError> {
         Pending::Key(request) => Reply::Key(request.result().map_err(failed)?.as_f64().unwrap_or_default() as u64),
         Pending::Value(request) => {
             let record = request.result().map_err(failed)?;
-            Reply::Value((!record.is_undefined()).then(|| from_js(record)))
+            Reply::Value((!record.is_undefined()).then(|| from_js(&record)))
         }
         Pending::List(request) => {
             let records: Array = request.result().map_err(failed)?.unchecked_into();
-            Reply::List(records.iter().map(from_js).collect())
+            Reply::List(records.iter().map(|record| from_js(&record)).collect())
         }
         Pending::Generation { raised, .. } => Reply::Key(raised.get()),
     })
