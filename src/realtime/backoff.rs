@@ -19,10 +19,7 @@ impl Backoff {
 
     /// Health has ended. If it had lasted, what failed before it is forgotten, and this is true.
     pub(super) fn interrupted(&mut self, now: u64, timing: &Timing) -> bool {
-        let lasted = self
-            .healthy_since
-            .take()
-            .is_some_and(|since| now.saturating_sub(since) >= timing.healthy_after);
+        let lasted = self.healthy_since.take().is_some_and(|since| now.saturating_sub(since) >= timing.healthy_after);
         if lasted {
             self.failures = 0;
         }

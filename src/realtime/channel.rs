@@ -67,16 +67,15 @@ impl Channel {
     /// Of the join in force.
     pub(super) fn join_ref(&self) -> Option<u64> {
         match self.phase {
-            Phase::Joining { join_ref, .. }
-            | Phase::Settling { join_ref, .. }
-            | Phase::Ready { join_ref } => Some(join_ref),
+            Phase::Joining { join_ref, .. } | Phase::Settling { join_ref, .. } | Phase::Ready { join_ref } => {
+                Some(join_ref)
+            }
             Phase::Due | Phase::Later { .. } | Phase::Refused { .. } => None,
         }
     }
 
     pub(super) fn joined(&self) -> Option<u64> {
-        self.join_ref()
-            .filter(|_| !matches!(self.phase, Phase::Joining { .. }))
+        self.join_ref().filter(|_| !matches!(self.phase, Phase::Joining { .. }))
     }
 
     pub(super) fn is_ready(&self) -> bool {

@@ -85,13 +85,7 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-pub fn encode(
-    join_ref: Option<u64>,
-    reference: u64,
-    topic: &str,
-    event: &str,
-    payload: Value,
-) -> String {
+pub fn encode(join_ref: Option<u64>, reference: u64, topic: &str, event: &str, payload: Value) -> String {
     Value::Array(vec![
         join_ref.map_or(Value::Null, |join_ref| join_ref.to_string().into()),
         Value::from(reference.to_string()),
@@ -110,17 +104,11 @@ pub fn decode_text(text: &str) -> Result<Frame, DecodeError> {
     let Value::Array(parts) = value else {
         return Err(DecodeError::Shape);
     };
-    let [join_ref, reference, topic, event, payload] =
-        <[Value; 5]>::try_from(parts).map_err(|_| DecodeError::Shape)?;
+    let [join_ref, reference, topic, event, payload] = <[Value; 5]>::try_from(parts).map_err(|_| DecodeError::Shape)?;
     let (Value::String(topic), Value::String(event)) = (topic, event) else {
         return Err(DecodeError::Shape);
     };
-    Ok(Frame {
-        join_ref: string(join_ref),
-        reference: string(reference),
-        topic,
-        body: body(&event, payload),
-    })
+    Ok(Frame { join_ref: string(join_ref), reference: string(reference), topic, body: body(&event, payload) })
 }
 
 pub fn decode_binary(bytes: &[u8]) -> Result<Frame, DecodeError> {
@@ -131,8 +119,7 @@ pub fn decode_binary(bytes: &[u8]) -> Result<Frame, DecodeError> {
     if kind != KIND_BROADCAST {
         return Err(DecodeError::Kind);
     }
-    let (&[topic, event, meta, encoding], rest) =
-        rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
+    let (&[topic, event, meta, encoding], rest) = rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
     let (topic, rest) = take_text(rest, topic)?;
     let (event, rest) = take_text(rest, event)?;
     let (meta, rest) = take_text(rest, meta)?;
@@ -141,9 +128,7 @@ pub fn decode_binary(bytes: &[u8]) -> Result<Frame, DecodeError> {
         meta => serde_json::from_str(meta).map_err(|_| DecodeError::NotJson)?,
     };
     let payload = match encoding {
-        ENCODING_JSON => {
-            Payload::Json(serde_json::from_slice(rest).map_err(|_| DecodeError::NotJson)?)
-        }
+        ENCODING_JSON => Payload::Json(serde_json::from_slice(rest).map_err(|_| DecodeError::NotJson)?),
         _ => Payload::Bytes(rest.to_vec()),
     };
     Ok(Frame {
@@ -155,9 +140,7 @@ pub fn decode_binary(bytes: &[u8]) -> Result<Frame, DecodeError> {
 }
 
 fn take_text(bytes: &[u8], len: u8) -> Result<(&str, &[u8]), DecodeError> {
-    let (head, rest) = bytes
-        .split_at_checked(usize::from(len))
-        .ok_or(DecodeError::Truncated)?;
+    let (head, rest) = bytes.split_at_checked(usize::from(len)).ok_or(DecodeError::Truncated)?;
     let text = std::str::from_utf8(head).map_err(|_| DecodeError::NotUtf8)?;
     Ok((text, rest))
 }
@@ -183,24 +166,13 @@ fn body(event: &str, payload: Value) -> Body {
             ok: is_ok(&take("status")),
             message: text(take("message")),
         },
-        "broadcast" => broadcast(
-            text(take("event")),
-            Payload::Json(take("payload")),
-            take("meta"),
-        ),
+        "broadcast" => broadcast(text(take("event")), Payload::Json(take("payload")), take("meta")),
         "postgres_changes" => {
             let data = take("data");
-            Body::Change {
-                errors: errors(data.get("errors").unwrap_or(&Value::Null)),
-                ids: ids(take("ids")),
-                data,
-            }
+            Body::Change { errors: errors(data.get("errors").unwrap_or(&Value::Null)), ids: ids(take("ids")), data }
         }
         "presence_state" => Body::PresenceState(Value::Object(fields)),
-        "presence_diff" => Body::PresenceDiff {
-            joins: take("joins"),
-            leaves: take("leaves"),
-        },
+        "presence_diff" => Body::PresenceDiff { joins: take("joins"), leaves: take("leaves") },
         _ => Body::Unknown,
     }
 }
@@ -246,7 +218,5 @@ fn errors(value: &Value) -> Vec<String> {
 }
 
 fn words(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -43,16 +43,13 @@ impl JoinError {
             "InvalidJWTExpiration" => JoinError::TokenExpired,
             // One code for "has expired" and for missing claims.
             "InvalidJWTToken" if reason.contains("expired") => JoinError::TokenExpired,
-            "InvalidJWTToken" | "MalformedJWT" | "JwtSignatureError" | "JwtSignerError" => {
-                JoinError::TokenInvalid
-            }
+            "InvalidJWTToken" | "MalformedJWT" | "JwtSignatureError" | "JwtSignerError" => JoinError::TokenInvalid,
             "Unauthorized" => JoinError::Unauthorized,
             "ConnectionRateLimitReached" | "ClientJoinRateLimitReached" => JoinError::RateLimited,
             "ChannelRateLimitReached" => JoinError::TooManyChannels,
-            "PrivateOnly"
-            | "RealtimeDisabledForTenant"
-            | "TenantNotFound"
-            | "TopicNameRequired" => JoinError::Unavailable,
+            "PrivateOnly" | "RealtimeDisabledForTenant" | "TenantNotFound" | "TopicNameRequired" => {
+                JoinError::Unavailable
+            }
             _ => JoinError::Transient,
         }
     }

@@ -48,7 +48,4 @@ mod tests;
 
 pub use error::{JoinError, Retry};
 pub use machine::Realtime;
-pub use types::{
-    ChannelConfig, Config, Event, Input, Output, PostgresBinding, Reason, SocketState, Timing,
-    Token,
-};
+pub use types::{ChannelConfig, Config, Event, Input, Output, PostgresBinding, Reason, SocketState, Timing, Token};

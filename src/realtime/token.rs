@@ -44,13 +44,7 @@ impl Tokens {
     }
 
     /// True when it is another token than before.
-    pub(super) fn give(
-        &mut self,
-        now: u64,
-        token: Option<Token>,
-        pause_until: u64,
-        timing: &Timing,
-    ) -> bool {
+    pub(super) fn give(&mut self, now: u64, token: Option<Token>, pause_until: u64, timing: &Timing) -> bool {
         let before = self.held.take();
         self.asked_until = None;
         let mut another = false;
@@ -126,8 +120,5 @@ impl Tokens {
 
 fn renewal(now: u64, expires_at: u64, timing: &Timing) -> u64 {
     let half = now.saturating_add(expires_at.saturating_sub(now) / 2);
-    expires_at
-        .saturating_sub(timing.token_margin)
-        .max(half)
-        .max(now.saturating_add(LEAST_RENEWAL_DELAY))
+    expires_at.saturating_sub(timing.token_margin).max(half).max(now.saturating_add(LEAST_RENEWAL_DELAY))
 }

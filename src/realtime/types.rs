@@ -16,11 +16,7 @@ pub struct Config {
 
 impl Config {
     pub fn new(endpoint: impl Into<String>, api_key: impl Into<String>) -> Self {
-        Config {
-            endpoint: endpoint.into(),
-            api_key: api_key.into(),
-            timing: Timing::default(),
-        }
+        Config { endpoint: endpoint.into(), api_key: api_key.into(), timing: Timing::default() }
     }
 }
 

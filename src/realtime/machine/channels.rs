@@ -10,12 +10,7 @@ use super::{Realtime, spread};
 impl Realtime {
     pub(super) fn token_given(&mut self, now: u64, token: Option<Token>) {
         let timing = &self.config.timing;
-        let pause_until = spread(
-            now,
-            timing.token_limit,
-            timing.token_limit / 2,
-            &mut self.rng,
-        );
+        let pause_until = spread(now, timing.token_limit, timing.token_limit / 2, &mut self.rng);
         let another = self.tokens.give(now, token, pause_until, timing);
         let retry_at = self.tokens.paused_until();
         for (topic, channel) in &mut self.channels {
@@ -29,12 +24,7 @@ impl Realtime {
                 // The refreshed token is no better than the refused one: now it is worth saying.
                 Phase::Due if retry_at.is_some() => {
                     if let Some((error, message)) = channel.refusal.clone() {
-                        self.events.push_back(Event::ChannelRefused {
-                            topic: topic.clone(),
-                            error,
-                            message,
-                            retry_at,
-                        });
+                        self.events.push_back(Event::ChannelRefused { topic: topic.clone(), error, message, retry_at });
                     }
                 }
                 _ => {}
@@ -44,8 +34,7 @@ impl Realtime {
 
     pub(super) fn give_up_settling(&mut self, now: u64) {
         let late = |(topic, channel): (&String, &Channel)| {
-            matches!(channel.phase, Phase::Settling { limit, .. } if limit <= now)
-                .then(|| topic.clone())
+            matches!(channel.phase, Phase::Settling { limit, .. } if limit <= now).then(|| topic.clone())
         };
         let late: Vec<String> = self.channels.iter().filter_map(late).collect();
         for topic in late {
@@ -98,16 +87,14 @@ impl Realtime {
         channel.phase = match error.retry() {
             Retry::FreshToken | Retry::FreshTokenThenSlow if first => Phase::Due,
             Retry::FreshToken => Phase::Refused { until_token: true },
-            Retry::FreshTokenThenSlow => Phase::Later {
-                at: spread(now, timing.slow_delay, timing.slow_delay / 2, &mut self.rng),
-            },
+            Retry::FreshTokenThenSlow => {
+                Phase::Later { at: spread(now, timing.slow_delay, timing.slow_delay / 2, &mut self.rng) }
+            }
             Retry::Backoff => Phase::Later { at: backoff_at },
             Retry::LongBackoff => {
                 let until = spread(now, timing.long_delay, timing.long_delay, &mut self.rng);
                 self.hold_until = self.hold_until.max(until);
-                Phase::Later {
-                    at: self.hold_until,
-                }
+                Phase::Later { at: self.hold_until }
             }
             Retry::Never => Phase::Refused { until_token: false },
         };

@@ -33,9 +33,7 @@ impl Realtime {
         let of_this_join = match frame.body {
             // Also of any other push on this channel, none of which awaits a reply.
             Body::Reply { .. } => true,
-            Body::Close | Body::Error => {
-                number(&frame.join_ref.or(frame.reference)) == Some(join_ref)
-            }
+            Body::Close | Body::Error => number(&frame.join_ref.or(frame.reference)) == Some(join_ref),
             _ => frame.join_ref.is_none() || number(&frame.join_ref) == Some(join_ref),
         };
         if !of_this_join {
@@ -45,19 +43,13 @@ impl Realtime {
             Body::Reply { ok, reason } => {
                 if !joined && reference == Some(join_ref) {
                     self.handle_join_reply(now, &topic, ok, reason);
-                } else if joined
-                    && reason == UNMATCHED_TOPIC
-                    && reference.is_some_and(|reference| reference > join_ref)
+                } else if joined && reason == UNMATCHED_TOPIC && reference.is_some_and(|reference| reference > join_ref)
                 {
                     self.channel_gone(now, &topic);
                 }
             }
             Body::Close | Body::Error => self.channel_gone(now, &topic),
-            Body::System {
-                extension,
-                ok,
-                message,
-            } => self.handle_system(now, &topic, &extension, ok, message),
+            Body::System { extension, ok, message } => self.handle_system(now, &topic, &extension, ok, message),
             body if joined => self.pass_on(topic, body),
             _ => {}
         }
@@ -93,9 +85,7 @@ impl Realtime {
         let signals = &mut channel.signals;
         let news = match (extension, ok) {
             ("system", false) => return self.handle_closing(now, topic, message),
-            ("system", true) if message == REPLICATION_READY => {
-                !std::mem::replace(&mut signals.replication, true)
-            }
+            ("system", true) if message == REPLICATION_READY => !std::mem::replace(&mut signals.replication, true),
             ("postgres_changes", true) => !std::mem::replace(&mut signals.postgres, true),
             // The server may try again by itself, so the time limit decides.
             ("postgres_changes", false) => {
@@ -107,9 +97,7 @@ impl Realtime {
         if news {
             self.ready_if_settled(now, topic);
         } else if channel.is_ready() {
-            self.events.push_back(Event::MaybeGap {
-                topic: topic.to_owned(),
-            });
+            self.events.push_back(Event::MaybeGap { topic: topic.to_owned() });
         }
     }
 
@@ -138,30 +126,12 @@ impl Realtime {
 
     fn pass_on(&mut self, topic: String, body: Body) {
         let event = match body {
-            Body::Broadcast {
-                event,
-                payload: Payload::Json(payload),
-                id,
-                replayed,
-            } => Event::Broadcast {
-                topic,
-                event,
-                payload,
-                id,
-                replayed,
-            },
-            Body::Change { data, ids, errors } => Event::Change {
-                topic,
-                change: data,
-                ids,
-                errors,
-            },
+            Body::Broadcast { event, payload: Payload::Json(payload), id, replayed } => {
+                Event::Broadcast { topic, event, payload, id, replayed }
+            }
+            Body::Change { data, ids, errors } => Event::Change { topic, change: data, ids, errors },
             Body::PresenceState(state) => Event::PresenceState { topic, state },
-            Body::PresenceDiff { joins, leaves } => Event::PresenceDiff {
-                topic,
-                joins,
-                leaves,
-            },
+            Body::PresenceDiff { joins, leaves } => Event::PresenceDiff { topic, joins, leaves },
             // Bytes are the business of whoever sends them, which is nobody here.
             _ => return,
         };

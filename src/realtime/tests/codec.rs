@@ -18,7 +18,8 @@ fn a_push_is_written_as_a_version_2_array() {
 #[test]
 fn a_binary_broadcast_and_its_text_form_mean_the_same() {
     let bytes = binary(b"realtime:t", b"e", br#"{"id":"i"}"#, 1, br#"{"a":1}"#);
-    let text = r#"[null,null,"realtime:t","broadcast",{"type":"broadcast","event":"e","payload":{"a":1},"meta":{"id":"i"}}]"#;
+    let text =
+        r#"[null,null,"realtime:t","broadcast",{"type":"broadcast","event":"e","payload":{"a":1},"meta":{"id":"i"}}]"#;
     assert_eq!(decode_binary(&bytes), decode_text(text));
 }
 
@@ -31,10 +32,7 @@ fn header_fields_of_255_bytes_are_read() {
     let Body::Broadcast { event, payload, .. } = frame.body else {
         panic!("{:?}", frame.body);
     };
-    assert_eq!(
-        (event.len(), payload),
-        (255, Payload::Bytes(vec![1, 2, 255]))
-    );
+    assert_eq!((event.len(), payload), (255, Payload::Bytes(vec![1, 2, 255])));
 }
 
 #[test]
@@ -57,15 +55,9 @@ fn broken_frames_are_errors() {
     assert_eq!(decode_text("[1,2,3,4,5]"), Err(DecodeError::Shape));
     assert_eq!(decode_binary(&[]), Err(DecodeError::Truncated));
     assert_eq!(decode_binary(&[4, 1]), Err(DecodeError::Truncated));
-    assert_eq!(
-        decode_binary(&[4, 9, 0, 0, 1, b'x']),
-        Err(DecodeError::Truncated)
-    );
+    assert_eq!(decode_binary(&[4, 9, 0, 0, 1, b'x']), Err(DecodeError::Truncated));
     assert_eq!(decode_binary(&[1, 0, 0, 0, 0]), Err(DecodeError::Kind));
-    assert_eq!(
-        decode_binary(&[4, 1, 0, 0, 1, 255]),
-        Err(DecodeError::NotUtf8)
-    );
+    assert_eq!(decode_binary(&[4, 1, 0, 0, 1, 255]), Err(DecodeError::NotUtf8));
     assert_eq!(decode_binary(&[4, 0, 0, 0, 1]), Err(DecodeError::NotJson));
 }
 
@@ -75,27 +67,14 @@ fn payloads_of_an_unexpected_shape_are_read_as_far_as_they_go() {
         let frame = json!([null, null, "t", event, payload]).to_string();
         decode_text(&frame).expect("a frame").body
     };
-    let refused = |reason: &str| Body::Reply {
-        ok: false,
-        reason: reason.into(),
-    };
+    let refused = |reason: &str| Body::Reply { ok: false, reason: reason.into() };
     assert_eq!(body("phx_reply", json!(null)), refused(""));
     let bare = json!({"status": "error", "response": "payload_size_exceeded"});
     assert_eq!(body("phx_reply", bare), refused("payload_size_exceeded"));
     assert_eq!(
-        body(
-            "postgres_changes",
-            json!({"ids": ["x", 1], "data": {"errors": "odd"}})
-        ),
-        Body::Change {
-            data: json!({"errors": "odd"}),
-            ids: vec![1],
-            errors: vec!["odd".into()]
-        }
+        body("postgres_changes", json!({"ids": ["x", 1], "data": {"errors": "odd"}})),
+        Body::Change { data: json!({"errors": "odd"}), ids: vec![1], errors: vec!["odd".into()] }
     );
-    assert_eq!(
-        body("presence_state", json!([])),
-        Body::PresenceState(json!({}))
-    );
+    assert_eq!(body("presence_state", json!([])), Body::PresenceState(json!({})));
     assert_eq!(body("of a later server", json!({})), Body::Unknown);
 }

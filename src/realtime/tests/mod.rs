@@ -77,6 +77,11 @@ impl Rig {
         self.events.clear();
     }
 
+    /// What was sent is still known, so that the server's part can go on.
+    fn forget_events(&mut self) {
+        self.events.clear();
+    }
+
     fn give_token(&mut self, jwt: &str) {
         self.give_expiring(jwt, None);
     }
@@ -117,8 +122,7 @@ impl Rig {
 
     fn say_system(&mut self, extension: &str, status: &str, message: &str) {
         let join = self.join_ref();
-        let payload =
-            json!({"extension": extension, "status": status, "message": message, "channel": TOPIC});
+        let payload = json!({"extension": extension, "status": status, "message": message, "channel": TOPIC});
         self.frame(json!([join, null, "realtime:room", "system", payload]));
     }
 
@@ -196,9 +200,7 @@ impl Rig {
 
     fn refusals(&self) -> Vec<(JoinError, Option<u64>)> {
         let refusal = |event: &Event| match event {
-            Event::ChannelRefused {
-                error, retry_at, ..
-            } => Some((*error, *retry_at)),
+            Event::ChannelRefused { error, retry_at, .. } => Some((*error, *retry_at)),
             _ => None,
         };
         self.events.iter().filter_map(refusal).collect()
@@ -215,11 +217,7 @@ fn one_channel() -> BTreeMap<String, ChannelConfig> {
 }
 
 fn database_broadcasts() -> ChannelConfig {
-    ChannelConfig {
-        private: true,
-        replication_ready: true,
-        ..ChannelConfig::default()
-    }
+    ChannelConfig { private: true, replication_ready: true, ..ChannelConfig::default() }
 }
 
 fn table_changes() -> ChannelConfig {
@@ -235,13 +233,9 @@ fn table_changes() -> ChannelConfig {
 }
 
 fn ready() -> Event {
-    Event::ChannelReady {
-        topic: TOPIC.into(),
-    }
+    Event::ChannelReady { topic: TOPIC.into() }
 }
 
 fn lost() -> Event {
-    Event::ChannelLost {
-        topic: TOPIC.into(),
-    }
+    Event::ChannelLost { topic: TOPIC.into() }
 }

@@ -110,10 +110,7 @@ impl World {
                 self.post(Packet::ToMachine(Input::Closed { epoch, code }));
             }
             Output::Connect { epoch, .. } => {
-                self.server = Server {
-                    epoch: Some(epoch),
-                    ..Server::default()
-                };
+                self.server = Server { epoch: Some(epoch), ..Server::default() };
                 self.post(Packet::ToMachine(Input::Opened { epoch }));
             }
             Output::Close { epoch } => {
@@ -152,7 +149,8 @@ impl World {
                     self.tell(epoch, json!([old, old, topic, "phx_close", {}]));
                 }
                 self.tell(epoch, json!([join, join, topic, "phx_reply", ok]));
-                let streaming = json!({"extension": "system", "status": "ok", "message": "Replication connection established"});
+                let streaming =
+                    json!({"extension": "system", "status": "ok", "message": "Replication connection established"});
                 self.tell(epoch, json!([join, null, topic, "system", streaming]));
             }
             "phx_leave" => {
@@ -174,8 +172,7 @@ impl World {
             0 => {
                 self.server = Server::default();
                 let code = 1012;
-                self.realtime
-                    .handle(self.now, Input::Closed { epoch, code });
+                self.realtime.handle(self.now, Input::Closed { epoch, code });
             }
             1 => {
                 for (topic, join) in std::mem::take(&mut self.server.joined) {
@@ -254,12 +251,7 @@ fn the_same_seed_makes_the_same_trace() {
     let trace = |seed| {
         let mut world = World::new(seed);
         world.drive_bounded(CHAOS, |_| false);
-        (
-            world.sent,
-            world.tokens,
-            world.realtime.state(),
-            world.ready,
-        )
+        (world.sent, world.tokens, world.realtime.state(), world.ready)
     };
     assert_eq!(trace(5), trace(5));
     assert_ne!(trace(5), trace(6));

@@ -1,58 +1,24 @@
 use super::*;
 
-const UNAUTHORIZED: &str =
-    "Unauthorized: You do not have permissions to read from this Channel topic: room";
+const UNAUTHORIZED: &str = "Unauthorized: You do not have permissions to read from this Channel topic: room";
 
 #[test]
 fn every_documented_reason_has_its_place_in_the_table() {
     let table = [
-        (
-            "InvalidJWTToken: Token has expired 60 seconds ago",
-            JoinError::TokenExpired,
-        ),
-        (
-            "InvalidJWTExpiration: Token has expired",
-            JoinError::TokenExpired,
-        ),
-        (
-            "InvalidJWTToken: Fields `role` and `exp` are required in JWT",
-            JoinError::TokenInvalid,
-        ),
-        (
-            "MalformedJWT: The token provided is not a valid JWT",
-            JoinError::TokenInvalid,
-        ),
-        (
-            "JwtSignatureError: Failed to validate JWT signature",
-            JoinError::TokenInvalid,
-        ),
-        (
-            "JwtSignerError: Failed to generate JWT signer",
-            JoinError::TokenInvalid,
-        ),
+        ("InvalidJWTToken: Token has expired 60 seconds ago", JoinError::TokenExpired),
+        ("InvalidJWTExpiration: Token has expired", JoinError::TokenExpired),
+        ("InvalidJWTToken: Fields `role` and `exp` are required in JWT", JoinError::TokenInvalid),
+        ("MalformedJWT: The token provided is not a valid JWT", JoinError::TokenInvalid),
+        ("JwtSignatureError: Failed to validate JWT signature", JoinError::TokenInvalid),
+        ("JwtSignerError: Failed to generate JWT signer", JoinError::TokenInvalid),
         (UNAUTHORIZED, JoinError::Unauthorized),
-        (
-            "ConnectionRateLimitReached: Too many connected users",
-            JoinError::RateLimited,
-        ),
-        (
-            "ClientJoinRateLimitReached: Too many joins per second",
-            JoinError::RateLimited,
-        ),
-        (
-            "ChannelRateLimitReached: Too many channels",
-            JoinError::TooManyChannels,
-        ),
-        (
-            "PrivateOnly: This project only allows private channels",
-            JoinError::Unavailable,
-        ),
+        ("ConnectionRateLimitReached: Too many connected users", JoinError::RateLimited),
+        ("ClientJoinRateLimitReached: Too many joins per second", JoinError::RateLimited),
+        ("ChannelRateLimitReached: Too many channels", JoinError::TooManyChannels),
+        ("PrivateOnly: This project only allows private channels", JoinError::Unavailable),
         ("RealtimeDisabledForTenant: x", JoinError::Unavailable),
         ("TenantNotFound: x", JoinError::Unavailable),
-        (
-            "TopicNameRequired: You must provide a topic name",
-            JoinError::Unavailable,
-        ),
+        ("TopicNameRequired: You must provide a topic name", JoinError::Unavailable),
         ("InitializingProjectConnection: x", JoinError::Transient),
         ("DatabaseLackOfConnections: x", JoinError::Transient),
         ("Unknown Error on Channel", JoinError::Transient),
@@ -112,10 +78,7 @@ fn the_very_token_that_was_rejected_is_not_joined_with_again() {
     rig.refuse_join("InvalidJWTToken: Token has expired 60 seconds ago");
     rig.give_token("jwt");
     assert_eq!(rig.sent("phx_join").len(), 1);
-    assert!(matches!(
-        rig.refusals()[..],
-        [(JoinError::TokenExpired, Some(_))]
-    ));
+    assert!(matches!(rig.refusals()[..], [(JoinError::TokenExpired, Some(_))]));
     rig.give_token("fresh");
     assert_eq!(rig.sent("phx_join").len(), 2);
 }
@@ -148,15 +111,42 @@ fn a_rate_limit_holds_every_attempt_back_for_half_a_minute() {
 }
 
 #[test]
+fn a_rate_limit_holds_the_other_channels_back_as_well() {
+    let mut rig = Rig::open();
+    rig.refuse_join("ClientJoinRateLimitReached: Too many joins per second");
+    let mut both = one_channel();
+    both.insert("other".into(), ChannelConfig::default());
+    rig.act(|realtime, now| realtime.set_desired(now, both));
+    rig.run(29_000);
+    assert_eq!(rig.sent("phx_join").len(), 1);
+}
+
+#[test]
+fn a_channel_that_was_healthy_gets_its_second_chance_again() {
+    let mut rig = Rig::open();
+    for _ in 0..3 {
+        rig.refuse_join(UNAUTHORIZED);
+        assert!(rig.refusals().is_empty());
+        rig.give_token("jwt");
+        rig.accept_join();
+        rig.say_replication();
+        for _ in 0..30 {
+            rig.run(1_000);
+            rig.answer_heartbeats();
+        }
+        rig.close_socket(1006);
+        rig.run(1_000);
+        rig.open_socket();
+    }
+}
+
+#[test]
 fn too_many_messages_close_the_channel_and_hold_it_back() {
     let mut rig = Rig::ready();
     rig.say_system("system", "error", "Too many messages per second");
     rig.frame(json!(["1", "1", "realtime:room", "phx_close", {}]));
     assert_eq!(rig.events[0], lost());
-    assert!(matches!(
-        rig.refusals()[..],
-        [(JoinError::RateLimited, Some(_))]
-    ));
+    assert!(matches!(rig.refusals()[..], [(JoinError::RateLimited, Some(_))]));
     rig.run(25_000);
     rig.answer_heartbeats();
     assert!(rig.sent("phx_join").is_empty());

@@ -67,10 +67,7 @@ fn a_new_token_is_pushed_once_to_what_is_joined() {
     let mut rig = Rig::ready();
     rig.give_token("new");
     rig.give_token("new");
-    assert_eq!(
-        rig.sent("access_token"),
-        [json!(["1", "2", "realtime:room", "access_token", {"access_token": "new"}])]
-    );
+    assert_eq!(rig.sent("access_token"), [json!(["1", "2", "realtime:room", "access_token", {"access_token": "new"}])]);
 }
 
 #[test]
