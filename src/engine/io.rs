@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out of it, as plain data.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use serde_json::Value;
 
@@ -201,7 +201,7 @@ pub enum Update {
     /// Messages that are not known to be on the server.
     Pending {
         total: usize,
-        conversations: BTreeMap<String, usize>,
+        conversations: LiteMap<String, usize>,
     },
     Delivery {
         conversation_id: String,

@@ -1,7 +1,5 @@
 //! From start to shutdown: whose outbox it is, the database, the lead, and the page around it.
 
-use std::collections::BTreeMap;
-
 use super::{Command, Effect, Engine, OperationId, PageEvent, Phase, Request};
 use crate::{
     realtime::{self, ChannelConfig, SocketState},
@@ -174,7 +172,7 @@ impl Engine {
         }
         let inbox = ChannelConfig { private: true, replication_ready: true, ..ChannelConfig::default() };
         let topic = format!("chat-user:{}", self.user_id);
-        self.realtime.set_desired(self.now.mono, BTreeMap::from([(topic, inbox)]));
+        self.realtime.set_desired(self.now.mono, [(topic, inbox)]);
         self.realtime.start(self.now.mono);
         self.sync.set_live(self.now.mono, false);
     }

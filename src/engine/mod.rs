@@ -17,7 +17,9 @@ mod life;
 mod publish;
 mod reading;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
+
+use litemap::LiteMap;
 
 pub use io::{Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Problem, RequestId, Update};
 use serde_json::Value;
@@ -115,7 +117,7 @@ pub struct Engine {
     outbox: Outbox,
     sync: Sync,
     role: Role,
-    timelines: BTreeMap<String, Timeline>,
+    timelines: LiteMap<String, Timeline>,
 
     /// Sends that wait until it is known whose they are.
     waiting: Vec<Command>,
@@ -129,20 +131,20 @@ pub struct Engine {
     ack_not_before: u64,
     ack_failures: u32,
     /// Own messages of this session by conversation and seq, until they are read.
-    awaiting_ticks: BTreeMap<String, BTreeMap<u64, MessageId>>,
+    awaiting_ticks: LiteMap<String, LiteMap<u64, MessageId>>,
 
-    requests: BTreeMap<RequestId, Request>,
+    requests: LiteMap<RequestId, Request>,
     last_request: RequestId,
     effects: VecDeque<Effect>,
     updates: VecDeque<Update>,
 
     leader_status: Option<ConnectionStatus>,
     said_status: Option<ConnectionStatus>,
-    said_pending: Option<BTreeMap<String, usize>>,
-    said_sync: BTreeMap<String, SyncState>,
-    said_delivery: BTreeMap<MessageId, DeliveryStatus>,
-    loaded: BTreeSet<String>,
-    problems: BTreeMap<Option<String>, Problem>,
+    said_pending: Option<LiteMap<String, usize>>,
+    said_sync: LiteMap<String, SyncState>,
+    said_delivery: LiteMap<MessageId, DeliveryStatus>,
+    loaded: Vec<String>,
+    problems: LiteMap<Option<String>, Problem>,
     tell_changed: bool,
 }
 
@@ -164,7 +166,7 @@ impl Engine {
             outbox: Outbox::new(config.resume_on_reconnect, seeds.u64(..)),
             sync: Sync::new(seeds.u64(..)),
             role: Role::Aside,
-            timelines: BTreeMap::new(),
+            timelines: LiteMap::new(),
             waiting: Vec::new(),
             reloads: Vec::new(),
             closing: None,
@@ -174,18 +176,18 @@ impl Engine {
             acking: false,
             ack_not_before: 0,
             ack_failures: 0,
-            awaiting_ticks: BTreeMap::new(),
-            requests: BTreeMap::new(),
+            awaiting_ticks: LiteMap::new(),
+            requests: LiteMap::new(),
             last_request: 0,
             effects: VecDeque::new(),
             updates: VecDeque::new(),
             leader_status: None,
             said_status: None,
             said_pending: None,
-            said_sync: BTreeMap::new(),
-            said_delivery: BTreeMap::new(),
-            loaded: BTreeSet::new(),
-            problems: BTreeMap::new(),
+            said_sync: LiteMap::new(),
+            said_delivery: LiteMap::new(),
+            loaded: Vec::new(),
+            problems: LiteMap::new(),
             tell_changed: false,
             config,
         }

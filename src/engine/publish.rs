@@ -1,7 +1,5 @@
 //! What observers are told: only what has changed, and ticks only upwards.
 
-use std::collections::BTreeMap;
-
 use super::{Engine, Phase, Problem, Update};
 use crate::{
     health::ConnectionStatus,
@@ -86,7 +84,8 @@ impl Engine {
     }
 
     pub(super) fn loaded(&mut self, conversation_id: &str) {
-        if self.timelines.contains_key(conversation_id) && self.loaded.insert(conversation_id.to_owned()) {
+        if self.timelines.contains_key(conversation_id) && !self.loaded.iter().any(|loaded| loaded == conversation_id) {
+            self.loaded.push(conversation_id.to_owned());
             // The first page comes before the word that it is there.
             if let Some(patch) = self.timelines.get_mut(conversation_id).and_then(timeline::Timeline::take_patch) {
                 self.updates.push_back(Update::Messages { conversation_id: conversation_id.to_owned(), patch });
@@ -112,7 +111,8 @@ impl Engine {
         let Some(conversation) = self.sync.get(conversation_id) else { return };
         let (delivered, read) = conversation.watermarks(&self.user_id);
         let Some(waiting) = self.awaiting_ticks.get_mut(conversation_id) else { return };
-        let risen: BTreeMap<u64, MessageId> = waiting.range(..=delivered).map(|(seq, id)| (*seq, id.clone())).collect();
+        let risen: Vec<(u64, MessageId)> =
+            waiting.iter().filter(|(seq, _)| **seq <= delivered).map(|(seq, id)| (*seq, id.clone())).collect();
         waiting.retain(|seq, _| *seq > read);
         for (seq, id) in risen {
             self.announce(conversation_id, &id, timeline::tick(seq, delivered, read), 0, None);

@@ -36,7 +36,7 @@ impl Engine {
 
     pub(super) fn close(&mut self, conversation_id: &str) {
         self.timelines.remove(conversation_id);
-        self.loaded.remove(conversation_id);
+        self.loaded.retain(|loaded| loaded != conversation_id);
         self.said_sync.remove(conversation_id);
     }
 

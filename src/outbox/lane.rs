@@ -1,6 +1,6 @@
 //! One conversation's rows, in the order of sending, and the gate in front of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use litemap::LiteMap;
 
 use super::{Phase, RowState};
 use crate::message::{DeliveryStatus, Envelope, Failure, MessageId};
@@ -40,7 +40,7 @@ impl Row {
 
 #[derive(Debug, Clone)]
 pub(super) struct Lane {
-    pub rows: BTreeMap<u64, Row>,
+    pub rows: LiteMap<u64, Row>,
     pub gate: Gate,
     /// Failed attempts since the lane was last fine or restarted.
     attempts: u32,
@@ -50,7 +50,7 @@ pub(super) struct Lane {
 
 impl Default for Lane {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), gate: Gate::Open, attempts: 0, forbidden_once: false }
+        Self { rows: LiteMap::new(), gate: Gate::Open, attempts: 0, forbidden_once: false }
     }
 }
 
@@ -77,7 +77,7 @@ impl Lane {
     pub fn restart(&mut self) {
         self.gate = Gate::Open;
         self.attempts = 0;
-        for row in self.rows.values_mut() {
+        for (_, row) in &mut self.rows {
             row.retry_count = 0;
         }
     }
@@ -90,7 +90,7 @@ impl Lane {
     }
 
     /// An attempt failed in a way that may pass: wait, or park.
-    pub fn failed(&mut self, now: u64, carried: &BTreeSet<u64>, failure: Failure, probe: Option<&mut fastrand::Rng>) {
+    pub fn failed(&mut self, now: u64, carried: &[u64], failure: Failure, probe: Option<&mut fastrand::Rng>) {
         let pause = usize::try_from(self.attempts).ok().and_then(|attempt| BACKOFF_MS.get(attempt));
         self.attempts += 1;
         match pause {
@@ -117,7 +117,7 @@ impl Lane {
 
     pub fn states(
         &self,
-        flying: &BTreeSet<u64>,
+        flying: &[u64],
         waiting_auth: bool,
         paused_until: Option<u64>,
     ) -> Vec<(u64, &Envelope, RowState)> {

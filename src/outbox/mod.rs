@@ -13,7 +13,7 @@
 mod lane;
 mod settle;
 
-use std::collections::{BTreeMap, BTreeSet};
+use litemap::LiteMap;
 
 use crate::message::{DeliveryStatus, Envelope, Failure, MessageId};
 
@@ -74,7 +74,7 @@ struct Flight {
 
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    lanes: BTreeMap<String, Lane>,
+    lanes: LiteMap<String, Lane>,
     flight: Option<Flight>,
     waiting_auth: bool,
     paused_until: Option<u64>,
@@ -85,13 +85,13 @@ pub struct Outbox {
     rng: fastrand::Rng,
     /// Every key up to here was read from the database.
     read_through: u64,
-    touched: BTreeSet<String>,
+    touched: Vec<String>,
 }
 
 impl Outbox {
     pub fn new(resume_on_reconnect: bool, seed: u64) -> Self {
         Self {
-            lanes: BTreeMap::new(),
+            lanes: LiteMap::new(),
             flight: None,
             waiting_auth: false,
             paused_until: None,
@@ -100,7 +100,7 @@ impl Outbox {
             resume_on_reconnect,
             rng: fastrand::Rng::with_seed(seed),
             read_through: 0,
-            touched: BTreeSet::new(),
+            touched: Vec::new(),
         }
     }
 
@@ -120,7 +120,7 @@ impl Outbox {
         if matches!(lane.gate, Gate::Parked { .. }) {
             lane.restart();
         }
-        self.touched.insert(conversation);
+        self.touched.push(conversation);
     }
 
     /// Rows read from the database, all of those from [`Outbox::unread_from`] on.
@@ -129,7 +129,7 @@ impl Outbox {
             let conversation = envelope.conversation_id.clone();
             let lane = self.lanes.entry(conversation.clone()).or_default();
             lane.rows.entry(key).or_insert_with(|| Row { refused, ..Row::new(envelope) });
-            self.touched.insert(conversation);
+            self.touched.push(conversation);
         }
         self.read_through = self.read_through.max(through);
     }
@@ -181,7 +181,7 @@ impl Outbox {
             }
         }
         for (conversation, _) in &rows {
-            self.touched.insert(conversation.clone());
+            self.touched.push(conversation.clone());
         }
         let flight = self.flight.insert(Flight { rows });
         let lanes = &self.lanes;
@@ -221,7 +221,7 @@ impl Outbox {
     /// Another request succeeded: parked lanes are probed soon, if the app wants that. It does not
     /// show until it works, for a lane may be parked for a reason of its own.
     pub fn probe_soon(&mut self, now: u64) {
-        for lane in self.lanes.values_mut().filter(|_| self.resume_on_reconnect) {
+        for lane in self.lanes.iter_mut().map(|(_, lane)| lane).filter(|_| self.resume_on_reconnect) {
             lane.probe_by(now + PROBE_SOON_MS);
         }
     }
@@ -261,7 +261,7 @@ impl Outbox {
             if lane.rows.is_empty() {
                 self.lanes.remove(conversation_id);
             }
-            self.touched.insert(conversation_id.to_owned());
+            self.touched.push(conversation_id.to_owned());
         }
     }
 
@@ -274,18 +274,21 @@ impl Outbox {
     }
 
     /// Rows by conversation.
-    pub fn counts(&self) -> BTreeMap<String, usize> {
+    pub fn counts(&self) -> LiteMap<String, usize> {
         self.lanes.iter().map(|(id, lane)| (id.clone(), lane.rows.len())).filter(|(_, count)| *count > 0).collect()
     }
 
     /// Count this conversation as changed: its rows are wanted anew.
     pub fn touch(&mut self, conversation_id: &str) {
-        self.touched.insert(conversation_id.to_owned());
+        self.touched.push(conversation_id.to_owned());
     }
 
     /// The conversations in which something changed since the last call.
-    pub fn take_touched(&mut self) -> BTreeSet<String> {
-        std::mem::take(&mut self.touched)
+    pub fn take_touched(&mut self) -> Vec<String> {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        touched
     }
 
     /// The rows of a conversation with their keys and states, in order.
@@ -293,7 +296,7 @@ impl Outbox {
         let Some(lane) = self.lanes.get(conversation_id) else {
             return Vec::new();
         };
-        let flying: BTreeSet<u64> = self.flight.iter().flat_map(|flight| &flight.rows).map(|(_, key)| *key).collect();
+        let flying: Vec<u64> = self.flight.iter().flat_map(|flight| &flight.rows).map(|(_, key)| *key).collect();
         lane.states(&flying, self.waiting_auth, self.paused_until)
     }
 

@@ -1,7 +1,5 @@
 //! What an answer decides about the rows that its request carried, and about nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{Flight, MAX_ROWS, Outbox};
 use crate::{
     message::{Envelope, Failure},
@@ -186,12 +184,10 @@ impl Outbox {
     }
 }
 
-fn lanes_of(flight: &Flight) -> BTreeMap<String, BTreeSet<u64>> {
-    let mut lanes: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
-    for (conversation, key) in &flight.rows {
-        lanes.entry(conversation.clone()).or_default().insert(*key);
-    }
-    lanes
+/// The keys of each lane: a request carries lane after lane.
+fn lanes_of(flight: &Flight) -> Vec<(String, Vec<u64>)> {
+    let lanes = flight.rows.chunk_by(|(one, _), (next, _)| one == next);
+    lanes.filter_map(|rows| Some((rows.first()?.0.clone(), rows.iter().map(|(_, key)| *key).collect()))).collect()
 }
 
 fn unanswered() -> Failure {

@@ -1,6 +1,6 @@
 //! What is held of one conversation: a covered interval of `seq`, and everybody's watermarks.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub struct Conversation {
     /// It is to be asked for.
     pub due: bool,
     /// Rows beyond a hole.
-    ahead: BTreeMap<u64, StoredMessage>,
+    ahead: LiteMap<u64, StoredMessage>,
 }
 
 /// What is to be shown and written after rows came in.
@@ -53,7 +53,7 @@ impl Conversation {
             members: Vec::new(),
             others_seq: 0,
             due: true,
-            ahead: BTreeMap::new(),
+            ahead: LiteMap::new(),
         }
     }
 
@@ -97,11 +97,10 @@ impl Conversation {
             self.take_receipt(member);
         }
         let known = self.cursor;
-        self.ahead.extend(answer.rows.into_iter().filter(|row| row.seq > known).map(|row| (row.seq, row)));
-        let mut rows = Vec::new();
-        while let Some(entry) = self.ahead.first_entry().filter(|entry| *entry.key() <= answer.through_seq) {
-            rows.push(entry.remove());
+        for row in answer.rows.into_iter().filter(|row| row.seq > known) {
+            self.ahead.insert(row.seq, row);
         }
+        let mut rows = self.take_ahead(answer.through_seq);
         self.cursor = self.cursor.max(answer.through_seq);
         rows.append(&mut self.take_contiguous());
         self.note_others(&rows, user_id);
@@ -177,15 +176,24 @@ impl Conversation {
     }
 
     fn take_contiguous(&mut self) -> Vec<StoredMessage> {
-        let mut rows = Vec::new();
-        while let Some(entry) = self.ahead.first_entry().filter(|entry| *entry.key() <= self.cursor + 1) {
-            let row = entry.remove();
-            if row.seq > self.cursor {
-                self.cursor = row.seq;
-                rows.push(row);
+        let mut next = self.cursor;
+        for (seq, _) in &self.ahead {
+            if *seq == next + 1 {
+                next = *seq;
             }
         }
+        let mut rows = self.take_ahead(next);
+        rows.retain(|row| row.seq > self.cursor);
+        self.cursor = next;
         rows
+    }
+
+    /// The rows that wait, up to this `seq`.
+    fn take_ahead(&mut self, through: u64) -> Vec<StoredMessage> {
+        let (taken, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.ahead).into_iter().partition(|(seq, _)| *seq <= through);
+        self.ahead = left.into_iter().collect();
+        taken.into_iter().map(|(_, row)| row).collect()
     }
 
     fn note_others(&mut self, rows: &[StoredMessage], user_id: &str) {

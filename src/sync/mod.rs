@@ -7,7 +7,7 @@
 
 mod conversation;
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 pub use conversation::{Conversation, Merge};
 
@@ -49,9 +49,9 @@ pub enum Synced {
 
 #[derive(Debug)]
 pub struct Sync {
-    conversations: BTreeMap<String, Conversation>,
+    conversations: LiteMap<String, Conversation>,
     /// The cursors that the request under way carries.
-    flight: Option<BTreeMap<String, u64>>,
+    flight: Option<LiteMap<String, u64>>,
     failures: usize,
     not_before: u64,
     live: bool,
@@ -62,7 +62,7 @@ pub struct Sync {
 impl Sync {
     pub fn new(seed: u64) -> Self {
         Self {
-            conversations: BTreeMap::new(),
+            conversations: LiteMap::new(),
             flight: None,
             failures: 0,
             not_before: 0,
@@ -85,7 +85,7 @@ impl Sync {
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Conversation> {
-        self.conversations.values_mut()
+        self.conversations.iter_mut().map(|(_, conversation)| conversation)
     }
 
     /// The conversation of this id; one that is new here is due.
@@ -100,7 +100,7 @@ impl Sync {
 
     /// Ask for everything again, as soon as may be.
     pub fn all_due(&mut self) {
-        for conversation in self.conversations.values_mut() {
+        for (_, conversation) in &mut self.conversations {
             conversation.due = true;
         }
         self.not_before = 0;
@@ -139,9 +139,10 @@ impl Sync {
             return Vec::new();
         }
         let mut first_pages = 0;
-        let flight: BTreeMap<String, u64> = self
+        let flight: LiteMap<String, u64> = self
             .conversations
-            .values_mut()
+            .iter_mut()
+            .map(|(_, conversation)| conversation)
             .filter(|conversation| {
                 first_pages += usize::from(conversation.due && !conversation.is_known());
                 conversation.due && (conversation.is_known() || first_pages <= FIRST_PAGES)
@@ -207,7 +208,7 @@ impl Sync {
 
     /// The request under way brought nothing: again, later.
     pub fn failed(&mut self, now: u64) {
-        for id in self.flight.take().unwrap_or_default().keys() {
+        for (id, _) in &self.flight.take().unwrap_or_default() {
             if let Some(conversation) = self.conversations.get_mut(id) {
                 conversation.due = true;
             }
@@ -217,7 +218,7 @@ impl Sync {
 
     /// The request under way was not sent after all.
     pub fn abandon(&mut self) {
-        for id in self.flight.take().unwrap_or_default().keys() {
+        for (id, _) in &self.flight.take().unwrap_or_default() {
             if let Some(conversation) = self.conversations.get_mut(id) {
                 conversation.due = true;
             }

@@ -1,7 +1,7 @@
 //! One conversation's ordered view: what the server stored, by `seq`, and behind it what is still
 //! on its way, by outbox key. It answers patches: what an observer must change to see the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use litemap::LiteMap;
 
 use serde_json::{Value, json};
 
@@ -38,16 +38,16 @@ pub struct Timeline {
     user_id: String,
     /// Shown on own messages until the server names the role.
     own_role: String,
-    stored: BTreeMap<u64, StoredMessage>,
-    pending: BTreeMap<u64, Pending>,
+    stored: LiteMap<u64, StoredMessage>,
+    pending: LiteMap<u64, Pending>,
     /// Where each stored message stands.
-    places: BTreeMap<MessageId, u64>,
+    places: LiteMap<MessageId, u64>,
     /// Up to where others have stored and read.
     delivered: u64,
     read: u64,
     reset: bool,
-    changed: BTreeSet<u64>,
-    removed: BTreeSet<MessageId>,
+    changed: Vec<u64>,
+    removed: Vec<MessageId>,
 }
 
 impl Timeline {
@@ -55,14 +55,14 @@ impl Timeline {
         Self {
             user_id: user_id.into(),
             own_role: own_role.into(),
-            stored: BTreeMap::new(),
-            pending: BTreeMap::new(),
-            places: BTreeMap::new(),
+            stored: LiteMap::new(),
+            pending: LiteMap::new(),
+            places: LiteMap::new(),
             delivered: 0,
             read: 0,
             reset: true,
-            changed: BTreeSet::new(),
-            removed: BTreeSet::new(),
+            changed: Vec::new(),
+            removed: Vec::new(),
         }
     }
 
@@ -85,11 +85,11 @@ impl Timeline {
                 let pending = self.pending.iter().find(|(_, pending)| pending.envelope.id == message.id);
                 if let Some(key) = pending.map(|(key, _)| *key) {
                     self.pending.remove(&key);
-                    self.changed.remove(&(PENDING_BASE + key));
+                    self.changed.retain(|order| *order != PENDING_BASE + key);
                 }
                 if self.stored.get(&seq) != Some(&message) {
                     self.stored.insert(seq, message);
-                    self.changed.insert(seq);
+                    self.changed.push(seq);
                 }
                 None
             }
@@ -104,7 +104,7 @@ impl Timeline {
                     stored.content.clear();
                     stored.deleted_at = Some(message.created_at);
                 }
-                self.changed.insert(seq);
+                self.changed.push(seq);
                 Some(stored)
             }
         }
@@ -119,21 +119,22 @@ impl Timeline {
 
     /// All rows of the outbox for this conversation, in order.
     pub fn set_pending(&mut self, rows: Vec<Pending>) {
-        let rows: BTreeMap<u64, Pending> = rows
+        let rows: LiteMap<u64, Pending> = rows
             .into_iter()
             .filter(|row| row.envelope.kind == Kind::Message && !self.places.contains_key(&row.envelope.id))
             .map(|row| (row.key, row))
             .collect();
-        let kept: BTreeSet<&MessageId> = rows.values().map(|row| &row.envelope.id).collect();
+        self.changed.retain(|order| order.checked_sub(PENDING_BASE).is_none_or(|key| rows.contains_key(&key)));
         for (key, old) in &self.pending {
-            self.changed.remove(&(PENDING_BASE + key));
-            if !kept.contains(&old.envelope.id) && !self.places.contains_key(&old.envelope.id) {
-                self.removed.insert(old.envelope.id.clone());
+            let id = &old.envelope.id;
+            let stays = rows.get(key).is_some_and(|row| row.envelope.id == *id);
+            if !stays && !self.places.contains_key(id) && !rows.values().any(|row| row.envelope.id == *id) {
+                self.removed.push(id.clone());
             }
         }
         for (key, row) in &rows {
             if self.reset || self.pending.get(key) != Some(row) {
-                self.changed.insert(PENDING_BASE + key);
+                self.changed.push(PENDING_BASE + key);
             }
         }
         self.pending = rows;
@@ -176,15 +177,19 @@ impl Timeline {
             return None;
         }
         let reset = std::mem::take(&mut self.reset);
-        let changed = std::mem::take(&mut self.changed);
-        let removes = if reset { BTreeSet::new() } else { std::mem::take(&mut self.removed) };
-        self.removed.clear();
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        let mut removes = std::mem::take(&mut self.removed);
+        if reset {
+            removes.clear();
+        }
         let show = |order: u64| match order.checked_sub(PENDING_BASE) {
             Some(key) => self.pending.get(&key).map(|row| show_pending(row, &self.user_id, &self.own_role)),
             None => self.stored.get(&order).map(|message| self.show_stored(message)),
         };
         let upserts = changed.into_iter().filter_map(|order| Some((order, show(order)?))).collect();
-        Some(Patch { reset, upserts, removes: removes.into_iter().collect() })
+        Some(Patch { reset, upserts, removes })
     }
 
     fn show_stored(&self, message: &StoredMessage) -> Value {

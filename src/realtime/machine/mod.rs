@@ -4,7 +4,9 @@ mod channels;
 mod inbound;
 mod socket;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+
+use litemap::LiteMap;
 
 use serde_json::json;
 
@@ -26,7 +28,7 @@ pub struct Realtime {
     rng: fastrand::Rng,
     running: bool,
     offline: bool,
-    channels: BTreeMap<String, Channel>,
+    channels: LiteMap<String, Channel>,
     link: Link,
     epoch: u32,
     last_ref: u64,
@@ -43,17 +45,10 @@ pub struct Realtime {
 
 enum Link {
     Idle,
-    Down {
-        retry_at: u64,
-    },
+    Down { retry_at: u64 },
     AwaitingToken,
-    Connecting {
-        limit: u64,
-    },
-    Open {
-        next_beat: u64,
-        awaited: Option<Beat>,
-    },
+    Connecting { limit: u64 },
+    Open { next_beat: u64, awaited: Option<Beat> },
 }
 
 /// A heartbeat without its reply.
@@ -69,7 +64,7 @@ impl Realtime {
             rng: fastrand::Rng::with_seed(rng_seed),
             running: false,
             offline: false,
-            channels: BTreeMap::new(),
+            channels: LiteMap::new(),
             link: Link::Idle,
             epoch: 0,
             last_ref: 0,
@@ -85,24 +80,23 @@ impl Realtime {
 
     /// Exactly these channels, by topic without `realtime:`. Those that stay as they are go on
     /// undisturbed; those with another config are left and joined anew.
-    pub fn set_desired(&mut self, now: u64, desired: BTreeMap<String, ChannelConfig>) {
-        let undesired = |(topic, channel): (&String, &Channel)| {
-            (desired.get(topic) != Some(&channel.config)).then(|| topic.clone())
-        };
+    pub fn set_desired(&mut self, now: u64, desired: impl IntoIterator<Item = (String, ChannelConfig)>) {
+        let desired: Vec<(String, ChannelConfig)> = desired.into_iter().collect();
+        let wanted = |topic: &String| desired.iter().find(|(of, _)| of == topic).map(|(_, config)| config);
+        let undesired =
+            |(topic, channel): (&String, &Channel)| (wanted(topic) != Some(&channel.config)).then(|| topic.clone());
         let gone: Vec<String> = self.channels.iter().filter_map(undesired).collect();
         for topic in gone {
             self.leave(&topic);
             if let Some(channel) = self.channels.remove(&topic)
                 && channel.is_ready()
-                && desired.contains_key(&topic)
+                && wanted(&topic).is_some()
             {
                 self.events.push_back(Event::ChannelLost { topic });
             }
         }
         for (topic, config) in desired {
-            self.channels
-                .entry(topic)
-                .or_insert_with(|| Channel::new(config));
+            self.channels.entry(topic).or_insert_with(|| Channel::new(config));
         }
         self.advance(now);
     }
@@ -111,7 +105,7 @@ impl Realtime {
     pub fn start(&mut self, now: u64) {
         self.running = true;
         self.tokens.end_pause();
-        for channel in self.channels.values_mut() {
+        for (_, channel) in &mut self.channels {
             if channel.is_refused() {
                 channel.phase = Phase::Due;
                 channel.refusals = 0;
@@ -125,13 +119,12 @@ impl Realtime {
         self.running = false;
         self.drop_channels(now);
         self.backoff.reset();
-        for channel in self.channels.values_mut() {
+        for (_, channel) in &mut self.channels {
             *channel = Channel::new(std::mem::take(&mut channel.config));
         }
         self.tokens.stop_asking();
         self.advance(now);
-        self.outputs
-            .retain(|output| !matches!(output, Output::NeedToken));
+        self.outputs.retain(|output| !matches!(output, Output::NeedToken));
     }
 
     pub fn handle(&mut self, now: u64, input: Input) {
@@ -174,14 +167,13 @@ impl Realtime {
         }
         self.forgive_sleep(now);
         let too_late = |limit: u64| limit <= now;
-        let joins_late = self.channels.values().any(
-            |channel| matches!(channel.phase, Phase::Joining { limit, .. } if too_late(limit)),
-        );
+        let joins_late = self
+            .channels
+            .values()
+            .any(|channel| matches!(channel.phase, Phase::Joining { limit, .. } if too_late(limit)));
         match &self.link {
             Link::Connecting { limit } if too_late(*limit) => self.discard_socket(now),
-            Link::Open { awaited, .. }
-                if joins_late || awaited.as_ref().is_some_and(|beat| too_late(beat.limit)) =>
-            {
+            Link::Open { awaited, .. } if joins_late || awaited.as_ref().is_some_and(|beat| too_late(beat.limit)) => {
                 self.discard_socket(now);
             }
             Link::Open { next_beat, .. } if too_late(*next_beat) => {
@@ -206,9 +198,7 @@ impl Realtime {
             Link::Open { next_beat, .. } => Some((*next_beat, Reason::Heartbeat)),
         };
         let beat = match &self.link {
-            Link::Open { awaited, .. } => awaited
-                .as_ref()
-                .map(|beat| (beat.limit, Reason::HeartbeatLimit)),
+            Link::Open { awaited, .. } => awaited.as_ref().map(|beat| (beat.limit, Reason::HeartbeatLimit)),
             _ => None,
         };
         let open = matches!(self.link, Link::Open { .. });
@@ -221,16 +211,8 @@ impl Realtime {
             }
             .filter(|_| open)
         });
-        let token = self
-            .tokens
-            .poll_timeout(self.any_joined())
-            .map(|at| (at, Reason::Token));
-        socket
-            .into_iter()
-            .chain(beat)
-            .chain(channels)
-            .chain(token)
-            .min_by_key(|(at, _)| *at)
+        let token = self.tokens.poll_timeout(self.any_joined()).map(|at| (at, Reason::Token));
+        socket.into_iter().chain(beat).chain(channels).chain(token).min_by_key(|(at, _)| *at)
     }
 
     pub fn poll_output(&mut self) -> Option<Output> {
@@ -244,10 +226,7 @@ impl Realtime {
     pub fn state(&self) -> SocketState {
         match self.link {
             Link::Idle => SocketState::Idle,
-            Link::Down { retry_at } => SocketState::Backoff {
-                until: retry_at,
-                failures: self.backoff.failures(),
-            },
+            Link::Down { retry_at } => SocketState::Backoff { until: retry_at, failures: self.backoff.failures() },
             Link::AwaitingToken => SocketState::AwaitingToken,
             Link::Connecting { .. } => SocketState::Connecting,
             Link::Open { .. } => SocketState::Open,
@@ -281,9 +260,7 @@ impl Realtime {
 
     fn connect_if_due(&mut self, now: u64) {
         if let Link::Idle = self.link {
-            self.link = Link::Down {
-                retry_at: self.hold_until.max(now),
-            };
+            self.link = Link::Down { retry_at: self.hold_until.max(now) };
         }
         match self.link {
             Link::Down { retry_at } if retry_at <= now => {}
@@ -296,16 +273,10 @@ impl Realtime {
         }
         self.epoch = self.epoch.wrapping_add(1);
         self.forgiven = false;
-        self.link = Link::Connecting {
-            limit: now.saturating_add(self.config.timing.connect_limit),
-        };
+        self.link = Link::Connecting { limit: now.saturating_add(self.config.timing.connect_limit) };
         self.outputs.push_back(Output::Connect {
             epoch: self.epoch,
-            url: format!(
-                "{}?apikey={}&vsn=2.0.0",
-                self.config.endpoint,
-                percent_encoded(&self.config.api_key)
-            ),
+            url: format!("{}?apikey={}&vsn=2.0.0", self.config.endpoint, percent_encoded(&self.config.api_key)),
         });
     }
 
@@ -330,10 +301,8 @@ impl Realtime {
                 continue;
             };
             self.last_ref += 1;
-            channel.phase = Phase::Joining {
-                join_ref: self.last_ref,
-                limit: now.saturating_add(self.config.timing.join_limit),
-            };
+            channel.phase =
+                Phase::Joining { join_ref: self.last_ref, limit: now.saturating_add(self.config.timing.join_limit) };
             channel.signals = Default::default();
             channel.token = self.tokens.serial();
             joins.push((topic.clone(), self.last_ref, channel.join_payload(jwt)));

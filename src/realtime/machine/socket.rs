@@ -10,10 +10,8 @@ use super::{Beat, HEARTBEAT_TOPIC, Link, Realtime, TOPIC_PREFIX, spread};
 impl Realtime {
     pub(super) fn opened(&mut self, now: u64, epoch: u32) {
         if epoch == self.epoch && matches!(self.link, Link::Connecting { .. }) {
-            self.link = Link::Open {
-                next_beat: now.saturating_add(self.config.timing.heartbeat_interval),
-                awaited: None,
-            };
+            self.link =
+                Link::Open { next_beat: now.saturating_add(self.config.timing.heartbeat_interval), awaited: None };
         }
     }
 
@@ -49,9 +47,8 @@ impl Realtime {
             }
             _ => return,
         }
-        for channel in self.channels.values_mut() {
-            if let Phase::Joining { limit, .. } | Phase::Settling { limit, .. } = &mut channel.phase
-            {
+        for (_, channel) in &mut self.channels {
+            if let Phase::Joining { limit, .. } | Phase::Settling { limit, .. } = &mut channel.phase {
                 limits.push(limit);
             }
         }
@@ -113,8 +110,7 @@ impl Realtime {
     }
 
     pub(super) fn forget_sends(&mut self) {
-        self.outputs
-            .retain(|output| matches!(output, Output::Close { .. } | Output::NeedToken));
+        self.outputs.retain(|output| matches!(output, Output::Close { .. } | Output::NeedToken));
     }
 
     pub(super) fn socket_lost(&mut self, now: u64) {
@@ -132,9 +128,7 @@ impl Realtime {
         } else {
             now.saturating_add(self.backoff.delay(&mut self.rng, timing))
         };
-        self.link = Link::Down {
-            retry_at: retry_at.max(self.hold_until),
-        };
+        self.link = Link::Down { retry_at: retry_at.max(self.hold_until) };
     }
 
     pub(super) fn next_ref(&mut self) -> u64 {
@@ -142,40 +136,19 @@ impl Realtime {
         self.last_ref
     }
 
-    pub(super) fn send(
-        &mut self,
-        topic: &str,
-        join_ref: Option<u64>,
-        reference: u64,
-        event: &str,
-        payload: Value,
-    ) {
+    pub(super) fn send(&mut self, topic: &str, join_ref: Option<u64>, reference: u64, event: &str, payload: Value) {
         let topic = format!("{TOPIC_PREFIX}{topic}");
         self.send_raw(&topic, join_ref, reference, event, payload);
     }
 
-    pub(super) fn send_raw(
-        &mut self,
-        topic: &str,
-        join_ref: Option<u64>,
-        reference: u64,
-        event: &str,
-        payload: Value,
-    ) {
+    pub(super) fn send_raw(&mut self, topic: &str, join_ref: Option<u64>, reference: u64, event: &str, payload: Value) {
         let text = codec::encode(join_ref, reference, topic, event, payload);
-        self.outputs.push_back(Output::SendText {
-            epoch: self.epoch,
-            text,
-        });
+        self.outputs.push_back(Output::SendText { epoch: self.epoch, text });
     }
 }
 
 /// No later than the probe's limit, but never in the past.
 fn hastened(now: u64, limit: u64, probe_limit: u64) -> u64 {
     let probe = now.saturating_add(probe_limit);
-    if limit <= now {
-        probe
-    } else {
-        limit.min(probe)
-    }
+    if limit <= now { probe } else { limit.min(probe) }
 }
