@@ -66,6 +66,18 @@ fn a_channel_of_table_changes_waits_for_the_subscription() {
 }
 
 #[test]
+fn each_join_waits_for_its_own_signals() {
+    let mut rig = Rig::ready();
+    rig.close_socket(1006);
+    rig.run(1_000);
+    rig.open_socket();
+    rig.accept_join();
+    assert!(!rig.realtime.is_ready(TOPIC));
+    rig.say_replication();
+    assert!(rig.realtime.is_ready(TOPIC));
+}
+
+#[test]
 fn a_plain_channel_is_ready_with_the_join_reply() {
     let plain = BTreeMap::from([(TOPIC.to_owned(), ChannelConfig::default())]);
     let mut rig = Rig::new(plain);
