@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { filesBelow, unlessFresh } from '../../scripts/lib/stamp.mjs'
-import { postSystemMessage } from './system-messages.mjs'
+import { postSystemMessage } from './lib/system-messages.mjs'
 
 const HERE = 'dev/demo'
 const here = fileURLToPath(new URL('.', import.meta.url))

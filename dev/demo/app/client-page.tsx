@@ -16,14 +16,14 @@ export default function ClientPage() {
   )
 }
 
-function ClientChat({ supabase, signOut }: Session) {
+function ClientChat({ supabase, signOut, signInAgain }: Session) {
   const { bookings, error, reload } = useBookings(supabase)
   const [chosenId, choose] = useChosenBooking()
   const bookingId = chosenId ?? bookings?.find(({ starts_at }) => Date.parse(starts_at) > Date.now())?.id ?? bookings?.[0]?.id ?? ''
   const booking = bookings?.find(({ id }) => id === bookingId)
 
   const chat = useChatWithDelivery({ bookingId })
-  const { messages, connectionStatus, pendingMessagesCount, retryFailedMessages } = chat
+  const { messages, connectionStatus, pendingMessagesCount } = chat
 
   const newestStatus = messages.findLast(({ message_type }) => message_type === 'system')?.id
   useEffect(() => {
@@ -34,21 +34,20 @@ function ClientChat({ supabase, signOut }: Session) {
     <main className="conversation client">
       <header className="bar">
         <div className="bar-title">
-          <h1>{booking?.title ?? 'Your booking'}</h1>
-          <p>{booking && <>{appointment(booking.starts_at)} <StatusTag status={booking.status} /></>}</p>
+          {booking && bookings && bookings.length > 1 ? (
+            <>
+              <h1 className="visually-hidden">Chat about your booking</h1>
+              <select className="booking-choice" aria-label="Booking" value={bookingId} onChange={(event) => choose(event.target.value)}>
+                {bookings.map(({ id, title }) => <option key={id} value={id}>{title}</option>)}
+              </select>
+            </>
+          ) : <h1>{booking?.title ?? 'Your booking'}</h1>}
+          <p>{booking && <>{appointment(booking.starts_at)} · <StatusTag status={booking.status} /></>}</p>
         </div>
-        {bookings && bookings.length > 1 && (
-          <label className="status-choice">
-            <span className="visually-hidden">Booking</span>
-            <select className="narrow" value={bookingId} onChange={(event) => choose(event.target.value)}>
-              {bookings.map(({ id, title }) => <option key={id} value={id}>{title}</option>)}
-            </select>
-          </label>
-        )}
+        <button type="button" className="link" onClick={signOut}>Sign out</button>
       </header>
       <div className="status-bar">
-        <ConnectionStatus status={connectionStatus} pendingCount={pendingMessagesCount} onRetry={retryFailedMessages} />
-        <button type="button" className="link" onClick={signOut}>Sign out</button>
+        <ConnectionStatus status={connectionStatus} pendingCount={pendingMessagesCount} />
       </div>
       {error && !booking && (
         <div className="strip strip-error" role="alert">
@@ -58,7 +57,7 @@ function ClientChat({ supabase, signOut }: Session) {
       )}
       {bookingId === ''
         ? <div className="centred">{bookings && <p>You have no bookings.</p>}</div>
-        : <Conversation bookingId={bookingId} peer="your operator" chat={chat} />}
+        : <Conversation bookingId={bookingId} peer="your operator" chat={chat} onSignIn={signInAgain} />}
     </main>
   )
 }

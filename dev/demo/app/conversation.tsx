@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from 'react'
+import { useState, useSyncExternalStore } from 'react'
 import type { ChatError } from 'surechat'
 import { type ChatWithDelivery, useChatClient } from 'surechat/react'
 import { ChatOfflineBanner, PendingMessagesBanner } from 'surechat/react/ui'
@@ -10,10 +10,11 @@ interface Props {
   bookingId: string
   peer: string
   chat: ChatWithDelivery
+  onSignIn: () => Promise<void>
 }
 
 /** Everything below a conversation's header. */
-export function Conversation({ bookingId, peer, chat }: Props) {
+export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
   const { messages, sendMessage, error, connectionStatus, pendingMessagesCount, retryFailedMessages, clearError, loadMessages } = chat
   const client = useChatClient()
   const { durable } = useSyncExternalStore(client.subscribe, client.getSnapshot)
@@ -21,21 +22,24 @@ export function Conversation({ bookingId, peer, chat }: Props) {
     clearError()
     loadMessages().catch(() => {})
   }
+  const isOffline = connectionStatus === 'disconnected'
   const nothingToShow = error !== null && messages.length === 0
 
   return (
     <>
       <div className="banners">
         {/* Offline Banner */}
-        {connectionStatus === 'disconnected' && (
+        {isOffline && !nothingToShow && (
           <ChatOfflineBanner onRetry={retryFailedMessages} />
         )}
 
-        {/* Pending Messages Banner */}
+        {/* Pending Messages Banner: while offline the other one says it already */}
         <PendingMessagesBanner
-          count={pendingMessagesCount}
+          count={isOffline ? 0 : pendingMessagesCount}
           onRetry={retryFailedMessages}
         />
+
+        {connectionStatus === 'needs_auth' && <SignInStrip onSignIn={onSignIn} />}
 
         {durable === false && (
           <p className="strip" role="status">This browser keeps no messages: what is unsent is lost when the page closes.</p>
@@ -52,6 +56,17 @@ export function Conversation({ bookingId, peer, chat }: Props) {
         : <MessageList key={bookingId} chat={chat} peer={peer} />}
       <Composer key={`composer ${bookingId}`} draftKey={bookingId} onSend={(text) => sendMessage(text, 'text')} />
     </>
+  )
+}
+
+function SignInStrip({ onSignIn }: Pick<Props, 'onSignIn'>) {
+  const [failed, setFailed] = useState(false)
+  const signIn = () => onSignIn().then(() => setFailed(false), () => setFailed(true))
+  return (
+    <div className="strip strip-error" role="alert">
+      <span>{failed ? 'Signing in failed.' : 'Your session has ended. What you write is kept.'}</span>
+      <button type="button" className="link" onClick={signIn}>Sign in again</button>
+    </div>
   )
 }
 

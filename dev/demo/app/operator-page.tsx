@@ -16,13 +16,15 @@ export default function OperatorPage() {
   )
 }
 
-function OperatorDashboard({ supabase, signOut }: Session) {
+function OperatorDashboard({ supabase, signOut, signInAgain }: Session) {
   const { bookings, error: listError, reload } = useBookings(supabase)
   const [chosenId, choose] = useChosenBooking()
   const selectedBooking = bookings?.find(({ id }) => id === chosenId)
+  // Without the list, a conversation that was read before is still there.
+  const bookingId = (bookings ? selectedBooking?.id : chosenId) ?? ''
 
   const chat = useChatWithDelivery({
-    bookingId: selectedBooking?.id || '',
+    bookingId,
     autoLoad: true,
     enableRealtime: true,
     onConnectionChange: (status) => {
@@ -52,7 +54,7 @@ function OperatorDashboard({ supabase, signOut }: Session) {
   }
 
   return (
-    <div className="dashboard" data-selected={selectedBooking !== undefined}>
+    <div className="dashboard" data-selected={bookingId !== ''}>
       <nav className="sidebar" aria-label="Bookings">
         <header className="bar">
           <h1>Bookings</h1>
@@ -61,15 +63,15 @@ function OperatorDashboard({ supabase, signOut }: Session) {
         <BookingList bookings={bookings} error={listError} onRetry={reload} chosenId={chosenId} onChoose={choose} />
       </nav>
       <main className="conversation">
-        {selectedBooking ? (
+        {bookingId ? (
           <>
             <header className="bar">
               <button type="button" className="back" aria-label="Back to the bookings" onClick={() => choose(null)}>‹</button>
               <div className="bar-title">
-                <h2>{selectedBooking.customer}</h2>
-                <p>{selectedBooking.title} · {appointment(selectedBooking.starts_at)}</p>
+                <h2>{selectedBooking?.customer ?? 'Conversation'}</h2>
+                <p>{selectedBooking && `${selectedBooking.title} · ${appointment(selectedBooking.starts_at)}`}</p>
               </div>
-              <StatusChoice key={selectedBooking.id} booking={selectedBooking} onChange={updateBookingStatus} />
+              {selectedBooking && <StatusChoice key={bookingId} booking={selectedBooking} onChange={updateBookingStatus} />}
             </header>
             {/* Connection Status Bar */}
             <div className="status-bar">
@@ -79,7 +81,7 @@ function OperatorDashboard({ supabase, signOut }: Session) {
                 onRetry={retryFailedMessages}
               />
             </div>
-            <Conversation bookingId={selectedBooking.id} peer={selectedBooking.customer} chat={chat} />
+            <Conversation bookingId={bookingId} peer={selectedBooking?.customer ?? 'the client'} chat={chat} onSignIn={signInAgain} />
           </>
         ) : (
           <div className="centred">

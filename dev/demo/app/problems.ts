@@ -4,7 +4,7 @@ const WORDS: Record<string, string> = {
   offline: 'There is no connection.',
   server: 'The server has a problem.',
   rate_limited: 'The server asks for a pause.',
-  blocked: 'It waits for the message before it.',
+  blocked: 'Waits for the one before.',
   forbidden: 'You may not write in this conversation.',
   no_conversation: 'This conversation does not exist.',
   rejected: 'The server refused it.',

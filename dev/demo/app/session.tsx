@@ -10,6 +10,8 @@ export interface Session {
   supabase: SupabaseClient
   chat: ChatClient
   signOut: () => Promise<void>
+  /** For a session that the server does not accept any more. */
+  signInAgain: () => Promise<void>
 }
 
 type State =
@@ -24,11 +26,14 @@ function connect(role: Role): SupabaseClient {
 }
 
 async function signIn(supabase: SupabaseClient, role: Role): Promise<void> {
-  const { id, email, password } = demo.users[role]
-  const { data } = await supabase.auth.getSession()
-  if (data.session?.user.id === id) return
+  const { email, password } = demo.users[role]
   const { error } = await supabase.auth.signInWithPassword({ email, password })
   if (error) throw error
+}
+
+async function isSignedIn(supabase: SupabaseClient, role: Role): Promise<boolean> {
+  const { data } = await supabase.auth.getSession()
+  return data.session?.user.id === demo.users[role].id
 }
 
 function createChat(supabase: SupabaseClient): ChatClient {
@@ -50,7 +55,7 @@ export function SignedIn({ role, children }: { role: Role; children: (session: S
   const enter = useCallback(async () => {
     setState({ name: 'signing_in' })
     try {
-      await signIn(supabase, role)
+      if (!(await isSignedIn(supabase, role))) await signIn(supabase, role)
       setState((state) => (state.name === 'signed_in' ? state : { name: 'signed_in', chat: createChat(supabase) }))
     } catch (error) {
       setState({ name: 'failed', reason: error instanceof Error ? error.message : String(error) })
@@ -84,7 +89,11 @@ export function SignedIn({ role, children }: { role: Role; children: (session: S
         await supabase.auth.signOut({ scope: 'local' })
         setState({ name: 'signed_out', unsent })
       }
-      return <ChatProvider client={chat}>{children({ role, supabase, chat, signOut })}</ChatProvider>
+      const signInAgain = async () => {
+        await signIn(supabase, role)
+        await chat.retryFailedMessages()
+      }
+      return <ChatProvider client={chat}>{children({ role, supabase, chat, signOut, signInAgain })}</ChatProvider>
     }
   }
 }
