@@ -5,6 +5,7 @@
 
 pub mod engine;
 pub mod health;
+pub mod json;
 pub mod message;
 pub mod outbox;
 pub mod realtime;

@@ -1,9 +1,10 @@
 //! A message's way out: accepted, persisted, sent, settled.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::{Command, Effect, Engine, OperationId, Phase, Request};
 use crate::{
+    json::{number, object},
     message::{self, DeliveryStatus, Envelope, Failure, Kind, StoredMessage},
     outbox::{Phase as RowPhase, RowState, Settlement, Verdict},
     rest::{self, HttpError, HttpResponse, StoredFacts},
@@ -69,7 +70,7 @@ impl Engine {
         let row = Pending { key, envelope, state: queued(), next_attempt_wall: None };
         let shown = timeline::show_pending(&row, &self.user_id, &self.own_role(&row.envelope.conversation_id));
         self.publish_outbox();
-        self.done(op, json!({"message": shown}));
+        self.done(op, object(vec![("message", shown)]));
         if self.role.generation().is_none() {
             self.tell(TabMessage::Enqueued);
         } else {
@@ -102,7 +103,7 @@ impl Engine {
     }
 
     fn take_rows(&mut self, records: &[Value]) {
-        let through = records.iter().filter_map(|record| record.get("key")?.as_u64()).max().unwrap_or(0);
+        let through = records.iter().filter_map(|record| number(record, "key")).max().unwrap_or(0);
         self.outbox.read(records.iter().filter_map(read_record).collect(), through);
     }
 
@@ -301,12 +302,11 @@ impl Engine {
 
 /// An outbox record of this version.
 fn record(envelope: &Envelope, refused: Option<&Failure>) -> Value {
-    let mut object = Map::new();
-    envelope.write_to(&mut object);
-    object.insert("v".into(), RECORD_VERSION.into());
-    object.insert("created_at".into(), envelope.created_at.into());
-    object.insert("refused".into(), refused.map(Failure::to_value).into());
-    Value::Object(object)
+    let mut fields = envelope.fields();
+    fields.push(("v", RECORD_VERSION.into()));
+    fields.push(("created_at", envelope.created_at.into()));
+    fields.push(("refused", refused.map(Failure::to_value).into()));
+    object(fields)
 }
 
 /// `None` for a record of another version, which stays where it is.
@@ -315,7 +315,7 @@ fn read_record(record: &Value) -> Option<(u64, Envelope, Option<Failure>)> {
         return None;
     }
     let refused = record.get("refused").and_then(Failure::from_value);
-    Some((record.get("key")?.as_u64()?, Envelope::from_record(record)?, refused))
+    Some((number(record, "key")?, Envelope::from_record(record)?, refused))
 }
 
 /// A record of the cache.

@@ -2,12 +2,12 @@
 
 use super::{Command, Effect, Engine, OperationId, PageEvent, Phase, Request};
 use crate::{
+    json::object,
     realtime::{self, ChannelConfig, SocketState},
     session::Missing,
     store::{Key, Operation, Reply, StoreError, StoreResult, Table, Transaction},
     tabs::{BEAT_MS, Role, TabMessage},
 };
-use serde_json::json;
 
 /// How long the app may take to say who is signed in before the last one to be so is believed.
 const IDENTITY_TIMEOUT_MS: u64 = 5_000;
@@ -398,7 +398,7 @@ impl Engine {
         self.phase = Phase::Closed;
         self.effects.push_back(Effect::CloseAll);
         let unsent = self.outbox.len();
-        self.done(op, json!({"unsent": unsent}));
+        self.done(op, object(vec![("unsent", unsent.into())]));
     }
 
     fn reject_waiting(&mut self, code: &str, message: &str) {

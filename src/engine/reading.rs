@@ -1,11 +1,12 @@
 //! A message's way in: the cache, catch-up, the live channel, and the receipts that answer it.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Engine, OperationId, Phase, Reload, Request, delivery::cached};
 use crate::{
     engine::Effect,
-    message::{Kind, Member, StoredMessage, text},
+    json::text,
+    message::{Kind, Member, StoredMessage},
     rest::{self, HttpError, HttpResponse, Outcome, SyncStatus},
     store::{Key, MAX_NUMBER, Operation, Reply, StoreError, StoreResult, Table, Transaction, is_known},
     sync::{Conversation, Merge, Synced},
@@ -378,11 +379,8 @@ impl Engine {
         };
         self.ack_failures = 0;
         for (conversation_id, delivered, read) in rest::read_acks(&body) {
-            let own = json!({"user_id": self.user_id, "delivered_seq": delivered, "read_seq": read});
-            if let (Some(conversation), Some(mut own)) = (self.sync.get_mut(&conversation_id), Member::from_value(&own))
-            {
-                own.role = conversation.role(&self.user_id).unwrap_or_default().to_owned();
-                conversation.take_receipt(own);
+            if let Some(conversation) = self.sync.get_mut(&conversation_id) {
+                conversation.acknowledged(&self.user_id, delivered, read);
             }
         }
     }

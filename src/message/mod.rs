@@ -8,7 +8,9 @@ mod id;
 mod time;
 mod validate;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
+
+use crate::json::{empty_object, number, object, owned, text};
 
 pub use id::MessageId;
 pub use time::iso8601;
@@ -76,37 +78,37 @@ impl StoredMessage {
     pub fn from_row(row: &Value) -> Option<Self> {
         Some(Self {
             id: MessageId::parse(text(row, "id")?)?,
-            conversation_id: text(row, "conversation_id")?.to_owned(),
-            seq: row.get("seq")?.as_u64().filter(|seq| *seq > 0)?,
+            conversation_id: owned(row, "conversation_id")?,
+            seq: number(row, "seq").filter(|seq| *seq > 0)?,
             kind: Kind::parse(text(row, "kind")?)?,
-            target_id: text(row, "target_id").map(str::to_owned),
-            sender_id: text(row, "sender_id").map(str::to_owned),
+            target_id: owned(row, "target_id"),
+            sender_id: owned(row, "sender_id"),
             sender_role: text(row, "sender_role").unwrap_or_default().to_owned(),
-            content: text(row, "content")?.to_owned(),
+            content: owned(row, "content")?,
             message_type: text(row, "message_type").unwrap_or("text").to_owned(),
             metadata: row.get("metadata").cloned().unwrap_or_else(empty_object),
-            created_at: text(row, "created_at")?.to_owned(),
-            edited_at: text(row, "edited_at").map(str::to_owned),
-            deleted_at: text(row, "deleted_at").map(str::to_owned),
+            created_at: owned(row, "created_at")?,
+            edited_at: owned(row, "edited_at"),
+            deleted_at: owned(row, "deleted_at"),
         })
     }
 
     pub fn to_row(&self) -> Value {
-        json!({
-            "id": self.id.as_str(),
-            "conversation_id": self.conversation_id,
-            "seq": self.seq,
-            "kind": self.kind.as_str(),
-            "target_id": self.target_id,
-            "sender_id": self.sender_id,
-            "sender_role": self.sender_role,
-            "content": self.content,
-            "message_type": self.message_type,
-            "metadata": self.metadata,
-            "created_at": self.created_at,
-            "edited_at": self.edited_at,
-            "deleted_at": self.deleted_at,
-        })
+        object(vec![
+            ("id", self.id.as_str().into()),
+            ("conversation_id", self.conversation_id.as_str().into()),
+            ("seq", self.seq.into()),
+            ("kind", self.kind.as_str().into()),
+            ("target_id", self.target_id.as_deref().into()),
+            ("sender_id", self.sender_id.as_deref().into()),
+            ("sender_role", self.sender_role.as_str().into()),
+            ("content", self.content.as_str().into()),
+            ("message_type", self.message_type.as_str().into()),
+            ("metadata", self.metadata.clone()),
+            ("created_at", self.created_at.as_str().into()),
+            ("edited_at", self.edited_at.as_deref().into()),
+            ("deleted_at", self.deleted_at.as_deref().into()),
+        ])
     }
 }
 
@@ -133,26 +135,28 @@ impl std::fmt::Debug for Envelope {
 }
 
 impl Envelope {
-    pub fn write_to(&self, object: &mut Map<String, Value>) {
-        object.insert("id".into(), self.id.as_str().into());
-        object.insert("conversation_id".into(), self.conversation_id.as_str().into());
-        object.insert("kind".into(), self.kind.as_str().into());
-        object.insert("target_id".into(), self.target_id.as_deref().into());
-        object.insert("content".into(), self.content.as_str().into());
-        object.insert("message_type".into(), self.message_type.as_str().into());
-        object.insert("metadata".into(), self.metadata.clone());
+    pub fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("id", self.id.as_str().into()),
+            ("conversation_id", self.conversation_id.as_str().into()),
+            ("kind", self.kind.as_str().into()),
+            ("target_id", self.target_id.as_deref().into()),
+            ("content", self.content.as_str().into()),
+            ("message_type", self.message_type.as_str().into()),
+            ("metadata", self.metadata.clone()),
+        ]
     }
 
     pub fn from_record(record: &Value) -> Option<Self> {
         Some(Self {
             id: MessageId::parse(text(record, "id")?)?,
-            conversation_id: text(record, "conversation_id")?.to_owned(),
+            conversation_id: owned(record, "conversation_id")?,
             kind: Kind::parse(text(record, "kind")?)?,
-            target_id: text(record, "target_id").map(str::to_owned),
-            content: text(record, "content")?.to_owned(),
-            message_type: text(record, "message_type")?.to_owned(),
+            target_id: owned(record, "target_id"),
+            content: owned(record, "content")?,
+            message_type: owned(record, "message_type")?,
             metadata: record.get("metadata")?.clone(),
-            created_at: record.get("created_at")?.as_u64()?,
+            created_at: number(record, "created_at")?,
         })
     }
 
@@ -173,10 +177,10 @@ pub struct Member {
 
 impl Member {
     pub fn from_value(value: &Value) -> Option<Self> {
-        let delivered_seq = value.get("delivered_seq")?.as_u64()?;
-        let read_seq = value.get("read_seq")?.as_u64()?;
+        let delivered_seq = number(value, "delivered_seq")?;
+        let read_seq = number(value, "read_seq")?;
         Some(Self {
-            user_id: text(value, "user_id")?.to_owned(),
+            user_id: owned(value, "user_id")?,
             role: text(value, "role").unwrap_or_default().to_owned(),
             delivered_seq: delivered_seq.max(read_seq),
             read_seq,
@@ -184,12 +188,12 @@ impl Member {
     }
 
     pub fn to_value(&self) -> Value {
-        json!({
-            "user_id": self.user_id,
-            "role": self.role,
-            "delivered_seq": self.delivered_seq,
-            "read_seq": self.read_seq,
-        })
+        object(vec![
+            ("user_id", self.user_id.as_str().into()),
+            ("role", self.role.as_str().into()),
+            ("delivered_seq", self.delivered_seq.into()),
+            ("read_seq", self.read_seq.into()),
+        ])
     }
 }
 
@@ -229,33 +233,24 @@ pub struct Failure {
 
 impl Failure {
     pub fn to_value(&self) -> Value {
-        json!({
-            "code": self.code,
-            "retryable": self.retryable,
-            "http_status": self.http_status,
-            "pg_code": self.pg_code,
-            "message": self.message,
-        })
+        object(vec![
+            ("code", self.code.as_str().into()),
+            ("retryable", self.retryable.into()),
+            ("http_status", self.http_status.into()),
+            ("pg_code", self.pg_code.as_deref().into()),
+            ("message", self.message.as_str().into()),
+        ])
     }
 
     pub fn from_value(value: &Value) -> Option<Self> {
         Some(Self {
-            code: text(value, "code")?.to_owned(),
+            code: owned(value, "code")?,
             retryable: value.get("retryable")?.as_bool()?,
             http_status: value.get("http_status").and_then(Value::as_u64).and_then(|s| u16::try_from(s).ok()),
-            pg_code: text(value, "pg_code").map(str::to_owned),
+            pg_code: owned(value, "pg_code"),
             message: text(value, "message").unwrap_or_default().to_owned(),
         })
     }
-}
-
-/// A text field of an object; `None` when absent, null or not text.
-pub fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value.get(key)?.as_str()
-}
-
-pub fn empty_object() -> Value {
-    Value::Object(Map::new())
 }
 
 fn json_weight(value: &Value) -> usize {

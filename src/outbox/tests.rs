@@ -2,7 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    message::{Kind, empty_object},
+    json::empty_object,
+    message::Kind,
     rest::{HttpError, HttpResponse, Outcome, judge},
 };
 

@@ -1,10 +1,11 @@
 //! One desired channel: how far it is, and what its join asks for.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::backoff::Backoff;
 use super::error::JoinError;
 use super::types::{ChannelConfig, PostgresBinding};
+use crate::json::{list, object};
 
 pub(super) struct Channel {
     pub(super) config: ChannelConfig,
@@ -97,32 +98,32 @@ impl Channel {
 
     pub(super) fn join_payload(&self, jwt: &str) -> Value {
         let config = &self.config;
-        let mut broadcast = json!({"ack": config.broadcast_ack, "self": config.broadcast_self});
+        let mut broadcast = vec![("ack", config.broadcast_ack.into()), ("self", config.broadcast_self.into())];
         if config.replication_ready {
-            broadcast["replication_ready"] = Value::Bool(true);
+            broadcast.push(("replication_ready", true.into()));
         }
-        json!({
-            "config": {
-                "private": config.private,
-                "broadcast": broadcast,
-                "presence": {
-                    "enabled": config.presence_key.is_some(),
-                    "key": config.presence_key.as_deref().unwrap_or_default(),
-                },
-                "postgres_changes": config.postgres_changes.iter().map(binding).collect::<Vec<_>>(),
-            },
-            "access_token": jwt,
-        })
+        let presence = vec![
+            ("enabled", config.presence_key.is_some().into()),
+            ("key", config.presence_key.as_deref().unwrap_or_default().into()),
+        ];
+        let config = vec![
+            ("private", config.private.into()),
+            ("broadcast", object(broadcast)),
+            ("presence", object(presence)),
+            ("postgres_changes", list(config.postgres_changes.iter().map(binding))),
+        ];
+        object(vec![("config", object(config)), ("access_token", jwt.into())])
     }
 }
 
 fn binding(binding: &PostgresBinding) -> Value {
-    let mut fields = Map::new();
-    fields.insert("event".into(), binding.event.as_str().into());
-    fields.insert("schema".into(), binding.schema.as_str().into());
-    fields.insert("table".into(), binding.table.as_str().into());
+    let mut fields = vec![
+        ("event", binding.event.as_str().into()),
+        ("schema", binding.schema.as_str().into()),
+        ("table", binding.table.as_str().into()),
+    ];
     if let Some(filter) = &binding.filter {
-        fields.insert("filter".into(), filter.as_str().into());
+        fields.push(("filter", filter.as_str().into()));
     }
-    Value::Object(fields)
+    object(fields)
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::json;
+
 /// Larger than anything a server sends: broadcasts end at 3 MB, changes at 1 MB.
 const MAX_FRAME: usize = 8 << 20;
 const KIND_BROADCAST: u8 = 4;
@@ -100,7 +102,7 @@ pub fn decode_text(text: &str) -> Result<Frame, DecodeError> {
     if text.len() > MAX_FRAME {
         return Err(DecodeError::TooLarge);
     }
-    let value: Value = serde_json::from_str(text).map_err(|_| DecodeError::NotJson)?;
+    let value = json::parse(text).ok_or(DecodeError::NotJson)?;
     let Value::Array(parts) = value else {
         return Err(DecodeError::Shape);
     };
@@ -125,10 +127,10 @@ pub fn decode_binary(bytes: &[u8]) -> Result<Frame, DecodeError> {
     let (meta, rest) = take_text(rest, meta)?;
     let meta = match meta {
         "" => Value::Null,
-        meta => serde_json::from_str(meta).map_err(|_| DecodeError::NotJson)?,
+        meta => json::parse(meta).ok_or(DecodeError::NotJson)?,
     };
     let payload = match encoding {
-        ENCODING_JSON => Payload::Json(serde_json::from_slice(rest).map_err(|_| DecodeError::NotJson)?),
+        ENCODING_JSON => Payload::Json(json::parse_bytes(rest).ok_or(DecodeError::NotJson)?),
         _ => Payload::Bytes(rest.to_vec()),
     };
     Ok(Frame {

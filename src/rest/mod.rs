@@ -19,7 +19,10 @@ mod rpc;
 
 use serde_json::Value;
 
-use crate::message::{Failure, text};
+use crate::{
+    json::{self, text},
+    message::Failure,
+};
 
 pub use rpc::{
     RowAnswer, RowStatus, StoredFacts, SyncAnswer, SyncStatus, Target, ack, read_acks, read_rows, read_sync, send, sync,
@@ -99,7 +102,7 @@ pub fn judge(result: Result<HttpResponse, HttpError>) -> Outcome {
             ));
         }
     };
-    let body: Option<Value> = serde_json::from_str(&response.body).ok();
+    let body: Option<Value> = json::parse(&response.body);
     if (200..300).contains(&response.status) {
         return match body {
             Some(body) => Outcome::Answer(body),

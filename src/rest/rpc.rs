@@ -1,9 +1,12 @@
 //! The three functions of the schema: `chat_send`, `chat_sync`, `chat_ack`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::HttpRequest;
-use crate::message::{Envelope, Failure, Kind, Member, MessageId, StoredMessage, text};
+use crate::{
+    json::{list, number, object, owned, text},
+    message::{Envelope, Failure, Kind, Member, MessageId, StoredMessage},
+};
 
 /// Where the Data API is and whose token goes with the request.
 #[derive(Clone, Copy)]
@@ -16,14 +19,7 @@ pub struct Target<'a> {
 }
 
 pub fn send<'a>(target: Target<'_>, batch: impl Iterator<Item = &'a Envelope>) -> HttpRequest {
-    let rows: Vec<Value> = batch
-        .map(|envelope| {
-            let mut row = Map::new();
-            envelope.write_to(&mut row);
-            Value::Object(row)
-        })
-        .collect();
-    call(target, "chat_send", json!({"expected_user": target.user_id, "batch": rows}))
+    call(target, "chat_send", vec![("batch", list(batch.map(|envelope| object(envelope.fields()))))])
 }
 
 /// `cursors`: conversation, seq up to which we know it, and its incarnation; `None` at first contact.
@@ -31,24 +27,25 @@ pub fn sync<'a>(target: Target<'_>, cursors: impl Iterator<Item = (&'a str, Opti
     let cursors: Map<String, Value> = cursors
         .map(|(id, cursor)| {
             let value = match cursor {
-                Some((seq, incarnation)) => json!({"seq": seq, "incarnation": incarnation}),
-                None => json!({"seq": null, "incarnation": null}),
+                Some((seq, incarnation)) => object(vec![("seq", seq.into()), ("incarnation", incarnation.into())]),
+                None => object(vec![("seq", Value::Null), ("incarnation", Value::Null)]),
             };
             (id.to_owned(), value)
         })
         .collect();
-    call(target, "chat_sync", json!({"expected_user": target.user_id, "cursors": cursors}))
+    call(target, "chat_sync", vec![("cursors", Value::Object(cursors))])
 }
 
 /// `acks`: conversation, seq up to which everything is stored here, seq up to which it was shown.
 pub fn ack<'a>(target: Target<'_>, acks: impl Iterator<Item = (&'a str, u64, u64)>) -> HttpRequest {
-    let acks: Vec<Value> = acks
-        .map(|(id, delivered, read)| json!({"conversation_id": id, "delivered": delivered, "read": read}))
-        .collect();
-    call(target, "chat_ack", json!({"expected_user": target.user_id, "acks": acks}))
+    let acks = acks.map(|(id, delivered, read)| {
+        object(vec![("conversation_id", id.into()), ("delivered", delivered.into()), ("read", read.into())])
+    });
+    call(target, "chat_ack", vec![("acks", list(acks))])
 }
 
-fn call(target: Target<'_>, function: &str, arguments: Value) -> HttpRequest {
+fn call(target: Target<'_>, function: &str, mut arguments: Vec<(&str, Value)>) -> HttpRequest {
+    arguments.push(("expected_user", target.user_id.into()));
     HttpRequest {
         url: format!("{}/rest/v1/rpc/{function}", target.url),
         headers: vec![
@@ -56,7 +53,7 @@ fn call(target: Target<'_>, function: &str, arguments: Value) -> HttpRequest {
             ("Authorization", format!("Bearer {}", target.token)),
             ("Content-Type", "application/json".to_owned()),
         ],
-        body: arguments.to_string(),
+        body: object(arguments).to_string(),
         timeout_ms: target.timeout_ms,
     }
 }
@@ -106,11 +103,11 @@ fn read_row(row: &Value) -> Option<RowAnswer> {
     };
     let status = match text(row, "status")? {
         "stored" | "duplicate" => RowStatus::Stored(StoredFacts {
-            seq: row.get("seq")?.as_u64().filter(|seq| *seq > 0)?,
-            created_at: text(row, "created_at")?.to_owned(),
+            seq: number(row, "seq").filter(|seq| *seq > 0)?,
+            created_at: owned(row, "created_at")?,
             sender_role: text(row, "sender_role").unwrap_or_default().to_owned(),
             kind: Kind::parse(text(row, "kind")?)?,
-            content: text(row, "content")?.to_owned(),
+            content: owned(row, "content")?,
         }),
         "skipped" => RowStatus::Skipped,
         "forbidden" => RowStatus::Forbidden(refused(
@@ -175,31 +172,31 @@ fn read_sync_row(row: &Value) -> Option<SyncAnswer> {
         _ => return None,
     };
     let ok = status == SyncStatus::Ok;
-    let number = |field: &str| row.get(field).and_then(Value::as_u64).or((!ok).then_some(0));
-    let list = |field: &str| row.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let rows = list("rows");
+    let place = |field: &str| number(row, field).or((!ok).then_some(0));
+    let items = |field: &str| row.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let rows = items("rows");
     let read: Vec<StoredMessage> = rows.iter().filter_map(StoredMessage::from_row).collect();
     // A row that cannot be read must not count as gone: the whole answer is not believed.
     if read.len() != rows.len() {
         return None;
     }
     Some(SyncAnswer {
-        conversation_id: text(row, "conversation_id")?.to_owned(),
+        conversation_id: owned(row, "conversation_id")?,
         status,
         incarnation: text(row, "incarnation").or((!ok).then_some(""))?.to_owned(),
-        last_seq: number("last_seq")?,
-        through_seq: number("through_seq")?,
-        first_seq: number("first_seq")?,
+        last_seq: place("last_seq")?,
+        through_seq: place("through_seq")?,
+        first_seq: place("first_seq")?,
         rows: read,
-        members: list("members").iter().filter_map(Member::from_value).collect(),
+        members: items("members").iter().filter_map(Member::from_value).collect(),
     })
 }
 
 /// Conversation, delivered and read, as the server holds them after an `ack`.
 pub fn read_acks(body: &Value) -> Vec<(String, u64, u64)> {
     let read = |row: &Value| {
-        let id = text(row, "conversation_id")?.to_owned();
-        Some((id, row.get("delivered_seq")?.as_u64()?, row.get("read_seq")?.as_u64()?))
+        let id = owned(row, "conversation_id")?;
+        Some((id, number(row, "delivered_seq")?, number(row, "read_seq")?))
     };
     body.as_array().into_iter().flatten().filter_map(read).collect()
 }

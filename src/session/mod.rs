@@ -5,9 +5,8 @@
 //! clock lies. Secrets stay in memory.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde_json::Value;
 
-use crate::message::text;
+use crate::json::{self, number, owned};
 
 /// A token is asked for anew this long before it expires.
 const EXPIRY_MARGIN_MS: u64 = 60_000;
@@ -30,13 +29,12 @@ pub struct Claims {
 /// `None` for what is no JWT of a signed-in user.
 pub fn read_claims(jwt: &str) -> Option<Claims> {
     let payload = Base64UrlUnpadded::decode_vec(jwt.split('.').nth(1)?).ok()?;
-    let claims: Value = serde_json::from_slice(&payload).ok()?;
-    let seconds = |field: &str| claims.get(field).and_then(Value::as_u64);
-    let lifetime_ms = match (seconds("exp"), seconds("iat")) {
+    let claims = json::parse_bytes(&payload)?;
+    let lifetime_ms = match (number(&claims, "exp"), number(&claims, "iat")) {
         (Some(exp), Some(iat)) if exp > iat => (exp - iat).saturating_mul(1_000),
         _ => DEFAULT_LIFETIME_MS,
     };
-    Some(Claims { user_id: text(&claims, "sub")?.to_owned(), lifetime_ms })
+    Some(Claims { user_id: owned(&claims, "sub")?, lifetime_ms })
 }
 
 /// Hides the secret.

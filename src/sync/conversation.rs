@@ -2,10 +2,11 @@
 
 use litemap::LiteMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
-    message::{Member, StoredMessage, text},
+    json::{list, number, object, owned},
+    message::{Member, StoredMessage},
     rest::SyncAnswer,
     store::{RECORD_VERSION, is_known},
 };
@@ -120,6 +121,12 @@ impl Conversation {
         }
     }
 
+    /// What the server holds as our own watermarks.
+    pub fn acknowledged(&mut self, user_id: &str, delivered_seq: u64, read_seq: u64) {
+        let role = self.role(user_id).unwrap_or_default().to_owned();
+        self.take_receipt(Member { user_id: user_id.to_owned(), role, delivered_seq, read_seq });
+    }
+
     /// Up to where somebody of another role has stored and read: what the ticks show.
     pub fn watermarks(&self, user_id: &str) -> (u64, u64) {
         let role = self.role(user_id);
@@ -143,16 +150,16 @@ impl Conversation {
     }
 
     pub fn to_record(&self) -> Value {
-        json!({
-            "v": RECORD_VERSION,
-            "id": self.id,
-            "incarnation": self.incarnation,
-            "low": self.low,
-            "cursor": self.cursor,
-            "read": self.read,
-            "others_seq": self.others_seq,
-            "members": self.members.iter().map(Member::to_value).collect::<Vec<_>>(),
-        })
+        object(vec![
+            ("v", RECORD_VERSION.into()),
+            ("id", self.id.as_str().into()),
+            ("incarnation", self.incarnation.as_str().into()),
+            ("low", self.low.into()),
+            ("cursor", self.cursor.into()),
+            ("read", self.read.into()),
+            ("others_seq", self.others_seq.into()),
+            ("members", list(self.members.iter().map(Member::to_value))),
+        ])
     }
 
     /// `None` for a record of another version.
@@ -160,18 +167,17 @@ impl Conversation {
         if !is_known(record) {
             return None;
         }
-        let number = |field: &str| record.get(field).and_then(Value::as_u64);
-        let cursor = number("cursor")?;
+        let cursor = number(record, "cursor")?;
         let members = record.get("members")?.as_array()?;
         Some(Self {
-            incarnation: text(record, "incarnation")?.to_owned(),
-            low: number("low")?,
+            incarnation: owned(record, "incarnation")?,
+            low: number(record, "low")?,
             cursor,
             stored: cursor,
-            read: number("read")?,
-            others_seq: number("others_seq")?,
+            read: number(record, "read")?,
+            others_seq: number(record, "others_seq")?,
             members: members.iter().filter_map(Member::from_value).collect(),
-            ..Self::new(text(record, "id")?)
+            ..Self::new(&owned(record, "id")?)
         })
     }
 

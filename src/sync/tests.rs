@@ -2,7 +2,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    message::{Kind, Member, MessageId, StoredMessage, empty_object},
+    json::empty_object,
+    message::{Kind, Member, MessageId, StoredMessage},
     rest::{SyncAnswer, SyncStatus},
 };
 

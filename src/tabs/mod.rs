@@ -4,9 +4,12 @@
 //! database, which every write of the leader checks: a tab that was robbed of the lock writes
 //! nothing more. What tabs tell each other only makes things sooner; the truth is in the database.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{health::ConnectionStatus, message::text};
+use crate::{
+    health::ConnectionStatus,
+    json::{object, owned, text},
+};
 
 /// The leader looks for new rows this often, whatever it was told.
 pub const BEAT_MS: u64 = 5_000;
@@ -53,19 +56,24 @@ pub enum TabMessage {
 
 impl TabMessage {
     pub fn to_value(&self) -> Value {
-        match self {
-            TabMessage::Hello => json!({"t": "hello"}),
-            TabMessage::Enqueued => json!({"t": "enqueued"}),
-            TabMessage::Changed => json!({"t": "changed"}),
-            TabMessage::Status(status) => json!({"t": "status", "status": status.as_str()}),
-            TabMessage::Open { conversation_id } => json!({"t": "open", "conversation_id": conversation_id}),
-            TabMessage::Retry { conversation_id } => json!({"t": "retry", "conversation_id": conversation_id}),
-        }
+        let (name, field) = match self {
+            TabMessage::Hello => ("hello", None),
+            TabMessage::Enqueued => ("enqueued", None),
+            TabMessage::Changed => ("changed", None),
+            TabMessage::Status(status) => ("status", Some(("status", status.as_str().into()))),
+            TabMessage::Open { conversation_id } => {
+                ("open", Some(("conversation_id", conversation_id.as_str().into())))
+            }
+            TabMessage::Retry { conversation_id } => {
+                ("retry", Some(("conversation_id", conversation_id.as_deref().into())))
+            }
+        };
+        object([Some(("t", name.into())), field].into_iter().flatten().collect())
     }
 
     /// Another version of the package may speak here: what is not understood is `None`.
     pub fn from_value(value: &Value) -> Option<Self> {
-        let conversation_id = || text(value, "conversation_id").map(str::to_owned);
+        let conversation_id = || owned(value, "conversation_id");
         match text(value, "t")? {
             "hello" => Some(TabMessage::Hello),
             "enqueued" => Some(TabMessage::Enqueued),
@@ -80,6 +88,8 @@ impl TabMessage {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

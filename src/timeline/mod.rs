@@ -3,11 +3,12 @@
 
 use litemap::LiteMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
+    json::object,
     message::{DeliveryStatus, Envelope, Failure, Kind, MessageId, StoredMessage, iso8601},
-    outbox::{Phase, RowState},
+    outbox::RowState,
 };
 
 /// Pending rows sort behind every stored one.
@@ -211,48 +212,48 @@ pub fn tick(seq: u64, delivered: u64, read: u64) -> DeliveryStatus {
 /// A stored row as JavaScript shows it.
 pub fn show_stored(message: &StoredMessage, user_id: &str, delivered: u64, read: u64) -> Value {
     let own = message.sender_id.as_deref() == Some(user_id);
-    let mut view = json!({
-        "id": message.id.as_str(),
-        "conversation_id": message.conversation_id,
-        "seq": message.seq,
-        "sender_id": message.sender_id,
-        "sender_role": message.sender_role,
-        "content": message.content,
-        "message_type": message.message_type,
-        "metadata": message.metadata,
-        "created_at": message.created_at,
-        "edited_at": message.edited_at,
-        "deleted_at": message.deleted_at,
-        "retry_count": 0,
-    });
+    let mut view = vec![
+        ("id", message.id.as_str().into()),
+        ("conversation_id", message.conversation_id.as_str().into()),
+        ("seq", message.seq.into()),
+        ("sender_id", message.sender_id.as_deref().into()),
+        ("sender_role", message.sender_role.as_str().into()),
+        ("content", message.content.as_str().into()),
+        ("message_type", message.message_type.as_str().into()),
+        ("metadata", message.metadata.clone()),
+        ("created_at", message.created_at.as_str().into()),
+        ("edited_at", message.edited_at.as_deref().into()),
+        ("deleted_at", message.deleted_at.as_deref().into()),
+        ("retry_count", 0.into()),
+    ];
     if own {
-        view["delivery_status"] = tick(message.seq, delivered, read).as_str().into();
+        view.push(("delivery_status", tick(message.seq, delivered, read).as_str().into()));
     }
-    view
+    object(view)
 }
 
 /// An outbox row as JavaScript shows it.
 pub fn show_pending(row: &Pending, user_id: &str, own_role: &str) -> Value {
     let Pending { envelope, state, .. } = row;
-    json!({
-        "id": envelope.id.as_str(),
-        "conversation_id": envelope.conversation_id,
-        "seq": null,
-        "sender_id": user_id,
-        "sender_role": own_role,
-        "content": envelope.content,
-        "message_type": envelope.message_type,
-        "metadata": envelope.metadata,
-        "created_at": iso8601(envelope.created_at),
-        "edited_at": null,
-        "deleted_at": null,
-        "delivery_status": state.status.as_str(),
-        "retry_count": state.retry_count,
-        "phase": Phase::as_str(state.phase),
-        "next_attempt_at": row.next_attempt_wall.map(iso8601),
-        "blocked_by": state.blocked_by.as_ref().map(MessageId::as_str),
-        "failure": state.failure.as_ref().map(Failure::to_value),
-    })
+    object(vec![
+        ("id", envelope.id.as_str().into()),
+        ("conversation_id", envelope.conversation_id.as_str().into()),
+        ("seq", Value::Null),
+        ("sender_id", user_id.into()),
+        ("sender_role", own_role.into()),
+        ("content", envelope.content.as_str().into()),
+        ("message_type", envelope.message_type.as_str().into()),
+        ("metadata", envelope.metadata.clone()),
+        ("created_at", iso8601(envelope.created_at).into()),
+        ("edited_at", Value::Null),
+        ("deleted_at", Value::Null),
+        ("delivery_status", state.status.as_str().into()),
+        ("retry_count", state.retry_count.into()),
+        ("phase", state.phase.as_str().into()),
+        ("next_attempt_at", row.next_attempt_wall.map(iso8601).into()),
+        ("blocked_by", state.blocked_by.as_ref().map(MessageId::as_str).into()),
+        ("failure", state.failure.as_ref().map(Failure::to_value).into()),
+    ])
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::message::empty_object;
+use crate::{json::empty_object, outbox::Phase};
 
 fn id(n: u8) -> MessageId {
     MessageId::v7(0, [n; 10])

@@ -8,13 +8,12 @@ use std::collections::VecDeque;
 
 use litemap::LiteMap;
 
-use serde_json::json;
-
 use super::backoff::Backoff;
 use super::channel::{Channel, Phase};
 use super::codec;
 use super::token::Tokens;
 use super::types::{ChannelConfig, Config, Event, Input, Output, Reason, SocketState};
+use crate::json::object;
 
 const TOPIC_PREFIX: &str = "realtime:";
 const HEARTBEAT_TOPIC: &str = "phoenix";
@@ -328,7 +327,7 @@ impl Realtime {
         }
         for (topic, join_ref) in pushes {
             let reference = self.next_ref();
-            let payload = json!({ "access_token": jwt });
+            let payload = object(vec![("access_token", jwt.as_str().into())]);
             self.send(&topic, Some(join_ref), reference, "access_token", payload);
         }
     }
