@@ -173,6 +173,24 @@ fn every_sleep_is_forgiven_that_ends_with_a_reply() {
 }
 
 #[test]
+fn a_new_socket_has_its_own_respite() {
+    let mut rig = Rig::ready();
+    for _ in 0..2 {
+        rig.run(25_000);
+        rig.now += 3_600_000;
+        rig.act(|realtime, now| realtime.handle_timeout(now));
+        assert!(!rig.closed());
+        rig.run(5_000);
+        assert!(rig.closed());
+        rig.run(1_000);
+        rig.give_token("jwt");
+        rig.open_socket();
+        rig.accept_join();
+        rig.say_replication();
+    }
+}
+
+#[test]
 fn only_the_reply_to_the_latest_heartbeat_counts() {
     let mut rig = Rig::ready();
     rig.run(25_000);
@@ -403,6 +421,19 @@ fn online_connects_at_once() {
 }
 
 #[test]
+fn online_forgets_the_failures_of_the_other_network() {
+    let mut rig = Rig::new(one_channel());
+    rig.give_token("jwt");
+    for _ in 0..5 {
+        rig.close_socket(1006);
+        rig.run(rig.next_deadline().0);
+    }
+    rig.input(Input::Online);
+    rig.close_socket(1006);
+    assert!(matches!(rig.realtime.state(), SocketState::Backoff { failures: 1, .. }));
+}
+
+#[test]
 fn waking_probes_an_open_socket_for_five_seconds() {
     let mut rig = Rig::ready();
     rig.input(Input::Woke);
@@ -468,12 +499,25 @@ fn stopping_leaves_nothing_open_and_nothing_to_do() {
 #[test]
 fn a_stopped_machine_starts_again_with_what_is_desired() {
     let mut rig = Rig::ready();
+    rig.close_socket(1006);
     rig.act(|realtime, now| realtime.stop(now));
     rig.act(|realtime, now| realtime.start(now));
+    rig.close_socket(1006);
+    assert!(matches!(rig.realtime.state(), SocketState::Backoff { failures: 1, .. }));
+    rig.run(1_000);
     rig.open_socket();
     rig.accept_join();
     rig.say_replication();
     assert!(rig.realtime.is_ready(TOPIC));
+}
+
+#[test]
+fn a_question_for_a_token_ends_with_the_stop() {
+    let mut rig = Rig::new(one_channel());
+    rig.act(|realtime, now| realtime.stop(now));
+    rig.forget();
+    rig.act(|realtime, now| realtime.start(now));
+    assert!(rig.asked_for_token());
 }
 
 #[test]
@@ -502,6 +546,7 @@ fn changing_the_desired_set_leaves_and_joins_only_what_changed() {
     let only_other = BTreeMap::from([("other".to_owned(), other)]);
     rig.act(|realtime, now| realtime.set_desired(now, only_other));
     assert_eq!(rig.sent("phx_leave")[0][2], "realtime:room");
+    assert!(rig.events.is_empty(), "nothing is lost that nobody wants");
     assert!(rig.sent("phx_join").is_empty());
     assert!(!rig.closed());
     rig.act(|realtime, now| realtime.set_desired(now, BTreeMap::new()));

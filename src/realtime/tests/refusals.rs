@@ -122,6 +122,16 @@ fn a_rate_limit_holds_the_other_channels_back_as_well() {
 }
 
 #[test]
+fn a_rate_limit_outlasts_stopping_and_starting() {
+    let mut rig = Rig::open();
+    rig.refuse_join("ConnectionRateLimitReached: Too many connected users");
+    rig.act(|realtime, now| realtime.stop(now));
+    rig.act(|realtime, now| realtime.start(now));
+    assert_eq!(rig.connects(), 1);
+    assert!(rig.next_deadline().0 >= 30_000);
+}
+
+#[test]
 fn a_channel_that_was_healthy_gets_its_second_chance_again() {
     let mut rig = Rig::open();
     for _ in 0..3 {
