@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     engine::{Config, Problem, Update},
-    message::{Failure, text},
+    json::text,
+    message::Failure,
     timeline::Patch,
 };
 
