@@ -2,9 +2,6 @@
 
 use super::types::{Timing, Token};
 
-/// Even a token that is given with hardly any life left is not asked about more often than this.
-const LEAST_RENEWAL_DELAY: u64 = 1_000;
-
 #[derive(Default)]
 pub(super) struct Tokens {
     held: Option<Held>,
@@ -18,7 +15,7 @@ pub(super) struct Tokens {
 
 struct Held {
     jwt: String,
-    expires_at: Option<u64>,
+    /// Always before it expires; from then on nothing is joined with it.
     renew_at: Option<u64>,
     /// From before a waking or a refusal: to be confirmed before the next join.
     stale: bool,
@@ -39,8 +36,7 @@ impl Tokens {
 
     pub(super) fn usable(&self, now: u64) -> Option<&str> {
         let held = self.held.as_ref()?;
-        let alive = held.expires_at.is_none_or(|at| now < at) && !held.renewal_due(now);
-        (alive && !held.stale && !held.rejected).then_some(held.jwt.as_str())
+        (!held.renewal_due(now) && !held.stale && !held.rejected).then_some(held.jwt.as_str())
     }
 
     /// True when it is another token than before.
@@ -54,7 +50,6 @@ impl Tokens {
             self.serial = self.serial.wrapping_add(u32::from(another));
             self.held = Some(Held {
                 jwt,
-                expires_at,
                 renew_at: expires_at.map(|at| renewal(now, at, timing)),
                 stale: false,
                 rejected: same.is_some_and(|held| held.rejected),
@@ -118,7 +113,8 @@ impl Tokens {
     }
 }
 
+/// Halves of what is left come to an end: a token that is due at once counts as unusable.
 fn renewal(now: u64, expires_at: u64, timing: &Timing) -> u64 {
     let half = now.saturating_add(expires_at.saturating_sub(now) / 2);
-    expires_at.saturating_sub(timing.token_margin).max(half).max(now.saturating_add(LEAST_RENEWAL_DELAY))
+    expires_at.saturating_sub(timing.token_margin).max(half)
 }

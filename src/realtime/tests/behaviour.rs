@@ -281,6 +281,28 @@ fn the_backoff_starts_over_only_after_thirty_healthy_seconds() {
 }
 
 #[test]
+fn health_counts_from_the_first_channel_that_was_ready() {
+    let mut rig = Rig::new(one_channel());
+    rig.give_token("jwt");
+    rig.close_socket(1006);
+    rig.run(1_000);
+    rig.open_socket();
+    rig.accept_join();
+    rig.say_replication();
+    for second in 0..30 {
+        if second == 20 {
+            rig.frame(json!(["1", "1", "realtime:room", "phx_error", {}]));
+        }
+        rig.run(1_000);
+        rig.answer_heartbeats();
+    }
+    rig.accept_join();
+    rig.say_replication();
+    rig.close_socket(1006);
+    assert!(matches!(rig.realtime.state(), SocketState::Backoff { failures: 1, .. }));
+}
+
+#[test]
 fn every_close_code_leads_to_a_new_connection() {
     for code in [1000, 1001, 1005, 1006, 1012, 4999] {
         let mut rig = Rig::ready();
