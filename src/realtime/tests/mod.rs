@@ -1,5 +1,6 @@
 mod behaviour;
 mod codec;
+mod page;
 mod peers;
 mod refusals;
 mod tokens;
