@@ -1,0 +1,45 @@
+// What every end-to-end test stands on: a local Supabase, the demo's pages, a harness page, and a browser.
+import { after, before } from 'node:test'
+import { startDemo } from '../../../dev/demo/server.mjs'
+import { startStack } from '../../../dev/stack/index.mjs'
+import { chromium } from '../../../scripts/setup.mjs'
+import { launch } from './browser.mjs'
+import { startHarness } from './harness.mjs'
+
+/** Starts all of it before the tests of a file and stops it after them; answers an object that is filled by then. */
+export function useWorld({ stack: stackOptions } = {}) {
+  const world = {}
+  const closing = []
+  const keep = (started, stop) => {
+    closing.push(() => stop(started))
+    return started
+  }
+  before(async () => {
+    const stack = keep(await startStack(stackOptions), (stack) => stack.stop())
+    const demo = keep(await startDemo({ stack }), (demo) => demo.stop())
+    const harness = keep(await startHarness(), (harness) => harness.stop())
+    const browser = keep(await launch(chromium()), (browser) => browser.close())
+    Object.assign(world, stack, { stack, demo, harness, browser })
+  })
+  after(async () => {
+    while (closing.length > 0) await closing.pop()()
+  })
+  return world
+}
+
+/** A booking of the operator and the client, and so a conversation; answers its id. */
+export async function addBooking({ sql, users }, title = 'Harbour tour') {
+  const [{ id }] = await sql`
+    insert into public.bookings (title, customer, starts_at, operator_id, client_id)
+    values (${title}, 'Mara Lindqvist', now() + interval '1 day', ${users.operator.id}, ${users.client.id}) returning id`
+  return id
+}
+
+/** The stored messages of a conversation, in order. */
+export function rowsOf({ sql }, conversationId) {
+  return sql`
+    select id, seq::int as seq, sender_id, content from public.chat_messages
+    where conversation_id = ${conversationId} and kind = 'message' order by seq`
+}
+
+export const textsOf = async (world, conversationId) => (await rowsOf(world, conversationId)).map(({ content }) => content)
