@@ -191,7 +191,7 @@ impl Engine {
     pub(super) fn note_token(&mut self, jwt: &str, outcome: &rest::Outcome) {
         match outcome {
             rest::Outcome::Answer(_) => self.session.accepted(),
-            rest::Outcome::Unauthorized => self.session.rejected(jwt),
+            rest::Outcome::Unauthorized => self.session.rejected(self.now.mono, jwt),
             _ => {}
         }
     }
@@ -259,6 +259,7 @@ impl Engine {
 
     pub(super) fn retry_rows(&mut self, conversation_id: Option<&str>) {
         self.realtime.handle(self.now.mono, crate::realtime::Input::Woke);
+        self.session.retry();
         let Some(generation) = self.role.generation() else { return };
         let refused = self.outbox.retry(conversation_id);
         if refused.is_empty() {

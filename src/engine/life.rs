@@ -297,7 +297,7 @@ impl Engine {
             },
             Event::TokenRejected => {
                 if let Some(jwt) = self.session.token(now, &self.user_id).map(|token| token.jwt.clone()) {
-                    self.session.rejected(&jwt);
+                    self.session.rejected(now, &jwt);
                 }
             }
         }

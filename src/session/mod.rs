@@ -16,6 +16,8 @@ const MAX_AGE_MS: u64 = 30_000;
 const DEFAULT_LIFETIME_MS: u64 = 3_600_000;
 /// How long an app may take to answer before the question is put again.
 const ANSWER_TIMEOUT_MS: u64 = 15_000;
+/// A server may refuse a good token for a while, by its clock or while it restarts: then it gets it once more.
+const RETRIAL_MS: u64 = 30_000;
 /// Pauses between questions while the answer is a refused token, or none.
 const PAUSES_MS: [u64; 5] = [1_000, 2_000, 5_000, 10_000, 30_000];
 
@@ -71,8 +73,8 @@ pub struct Session {
     asked_at: Option<u64>,
     /// When the app gave the token at hand, or gave it again.
     confirmed_at: Option<u64>,
-    /// The refused token, so that it is not sent twice.
-    refused: Option<String>,
+    /// The refused token, and until when it is not sent again.
+    refused: Option<(String, u64)>,
     missing: Option<Missing>,
     pauses: usize,
     ask_again_at: u64,
@@ -117,7 +119,7 @@ impl Session {
         if user_id.is_some_and(|expected| expected != claims.user_id) {
             return self.miss(now, Missing::OtherUser);
         }
-        if self.refused.as_ref() == Some(&jwt) {
+        if self.refused.as_ref().is_some_and(|(refused, until)| *refused == jwt && now < *until) {
             return self.miss(now, Missing::Refused);
         }
         let known = self.token.take().filter(|token| token.jwt == jwt);
@@ -140,10 +142,10 @@ impl Session {
     }
 
     /// The server refused this token: ask for another one.
-    pub fn rejected(&mut self, jwt: &str) {
+    pub fn rejected(&mut self, now: u64, jwt: &str) {
         if self.token.as_ref().is_some_and(|token| token.jwt == jwt) {
             self.token = None;
-            self.refused = Some(jwt.to_owned());
+            self.refused = Some((jwt.to_owned(), now + RETRIAL_MS));
         }
     }
 
@@ -151,6 +153,12 @@ impl Session {
     pub fn renew(&mut self) {
         self.confirmed_at = None;
         self.ask_again_at = 0;
+    }
+
+    /// Somebody asks for it: the app may have another token by now, and a refused one gets its chance.
+    pub fn retry(&mut self) {
+        self.renew();
+        self.refused = None;
     }
 
     pub fn missing(&self) -> Option<Missing> {

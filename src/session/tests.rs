@@ -48,10 +48,10 @@ fn the_app_is_asked_again_before_the_token_expires_and_after_half_a_minute() {
 }
 
 #[test]
-fn a_refused_token_is_not_sent_twice_and_the_app_is_asked_at_a_slower_pace() {
+fn a_refused_token_is_not_sent_at_once_again_and_the_app_is_asked_at_a_slower_pace() {
     let first = jwt("ann", 3_600, 0);
     let mut session = answered(&first);
-    session.rejected(&first);
+    session.rejected(0, &first);
     assert!(session.token(1, "ann").is_none());
     assert!(session.ask(1));
     session.answer(1, Ok(Some(first)), Some("ann"));
@@ -61,6 +61,24 @@ fn a_refused_token_is_not_sent_twice_and_the_app_is_asked_at_a_slower_pace() {
     session.answer(1_001, Ok(Some(jwt("ann", 3_600, 1))), Some("ann"));
     assert_eq!(session.missing(), None);
     assert!(session.token(1_002, "ann").is_some());
+}
+
+#[test]
+fn a_refused_token_gets_another_chance_later_or_when_somebody_retries() {
+    let only = jwt("ann", 3_600, 0);
+    let mut session = answered(&only);
+    session.rejected(0, &only);
+    session.answer(29_999, Ok(Some(only.clone())), Some("ann"));
+    assert_eq!(session.missing(), Some(Missing::Refused));
+    session.answer(30_000, Ok(Some(only.clone())), Some("ann"));
+    assert_eq!(session.missing(), None);
+    session.rejected(30_100, &only);
+    session.answer(30_100, Ok(Some(only.clone())), Some("ann"));
+    assert_eq!(session.missing(), Some(Missing::Refused));
+    session.retry();
+    assert!(session.ask(30_200), "the app is asked at once");
+    session.answer(30_200, Ok(Some(only)), Some("ann"));
+    assert!(session.token(30_201, "ann").is_some());
 }
 
 #[test]

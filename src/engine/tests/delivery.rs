@@ -192,6 +192,32 @@ fn an_expired_token_burns_no_attempt_and_fails_nothing() {
 }
 
 #[test]
+fn a_server_that_refuses_a_good_token_for_a_while_holds_nothing_up_for_long() {
+    let mut world = World::started();
+    world.keeps_token = true;
+    world.server.faults = vec![Fault::Status(401, "PGRST303"); 2].into();
+    world.send("hello");
+    world.run_for(10_000);
+    assert_eq!(world.connections().last(), Some(&"needs_auth"));
+    world.run_for(110_000);
+    assert_eq!(world.server.contents(BOOKING), ["hello"]);
+    assert_eq!(world.connections().last(), Some(&"connected"));
+}
+
+#[test]
+fn whoever_signed_in_again_and_retries_does_not_wait() {
+    let mut world = World::started();
+    world.keeps_token = true;
+    world.server.faults = vec![Fault::Status(401, "PGRST303")].into();
+    world.send("hello");
+    world.run_for(10_000);
+    assert_eq!(world.server.contents(BOOKING).len(), 0);
+    world.command(Command::Retry { op: 99, conversation_id: None });
+    world.run_for(100);
+    assert_eq!(world.server.contents(BOOKING), ["hello"]);
+}
+
+#[test]
 fn one_poisoned_row_does_not_take_the_others_with_it() {
     let mut world = World::started();
     world.server.poison = Some("poison");

@@ -28,6 +28,8 @@ pub struct World {
     /// `None`: nobody is signed in.
     pub signed_in: Option<&'static str>,
     pub tokens_given: u64,
+    /// The app goes on giving the token it gave last.
+    pub keeps_token: bool,
     pub has_database: bool,
     pub store_fault: Option<StoreError>,
     pub lock_is_free: bool,
@@ -66,6 +68,7 @@ impl World {
             online: true,
             signed_in: Some(OPERATOR),
             tokens_given: 0,
+            keeps_token: false,
             has_database: true,
             store_fault: None,
             lock_is_free: true,
@@ -274,7 +277,7 @@ impl World {
                 vec![Input::Http { request, result }]
             }
             Effect::FetchToken { request } => {
-                self.tokens_given += 1;
+                self.tokens_given += u64::from(!self.keeps_token);
                 let token = self.signed_in.map(|user| jwt(user, self.tokens_given));
                 vec![Input::Token { request, result: Ok(token) }]
             }
