@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openDemo } from './support/demo.mjs'
 import { openChat, STORED } from './support/harness.mjs'
-import { addBooking, textsOf, useWorld } from './support/world.mjs'
+import { addBooking, textsOf, useWorld, whileForbidden } from './support/world.mjs'
 
 const REFUSED = 'You cannot have this.'
 const NEXT = 'But this you can.'
@@ -14,21 +14,12 @@ const sendRequests = () => world.faults.list().requests['/rest/v1/rpc/chat_send'
 // With a fresh token it is tried once more: the old one may have lacked the right.
 const ATTEMPTS = 2
 
-async function whileForbidden(work) {
-  await world.sql`revoke execute on function public.chat_send from authenticated`
-  try {
-    await work()
-  } finally {
-    await world.sql`grant execute on function public.chat_send to authenticated`
-  }
-}
-
 test('a 403 of the database is shown as failed with its reason, is not retried, and the next message goes through', async () => {
   const booking = await addBooking(world)
   const operator = await openDemo(world, await world.browser.newContext(), 'operator', { booking })
   await operator.untilConnection('connected')
   const before = sendRequests()
-  await whileForbidden(async () => {
+  await whileForbidden(world, async () => {
     await operator.write(REFUSED)
     await operator.untilShown(REFUSED, 'failed')
     await operator.message(REFUSED).getByText('You may not write in this conversation.').waitFor()
@@ -54,7 +45,7 @@ test('programs read the reason, and it survives a reload of the page', async () 
   const user = world.users.operator
   const chat = await openChat(world, context, { user, conversation })
   await chat.untilConnected()
-  await whileForbidden(async () => {
+  await whileForbidden(world, async () => {
     const { error } = await chat.sendAndWait(REFUSED)
     assert.deepEqual([error.isChatError, error.code, error.retryable], [true, 'forbidden', false])
   })
