@@ -213,7 +213,7 @@ impl Driver {
         self.delivery_due.set(false);
         // Microtasks run when nothing else does: whoever is still at work has come to grief.
         if self.working.get() {
-            return panic::report("");
+            return panic::report("trapped");
         }
         let updates = self.updates.take();
         if updates.is_empty() {

@@ -266,6 +266,19 @@ async fn a_client_that_is_freed_at_work_is_silent_from_then_on() {
 }
 
 #[wasm_bindgen_test]
+async fn nothing_is_evaluated_from_a_string() {
+    let (user, empty) = (fresh("user"), js("{}"));
+    let client = {
+        let _csp = Instead::of_global("Function", &js("function () { throw new Error('content security policy') }"));
+        let client = Client::started(&user);
+        client.core.send(1, "b1".into(), "hello".into(), "text".into(), &empty);
+        assert_eq!(client.answer(1).await["message"]["content"], "hello");
+        client
+    };
+    client.shut_down(true).await;
+}
+
+#[wasm_bindgen_test]
 async fn a_crash_is_told_to_every_client_once() {
     let (one, two) = (Client::of("u1", HOST), Client::of("u2", HOST));
     panic::report("src/engine/mod.rs:1");
