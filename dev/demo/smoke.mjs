@@ -5,8 +5,9 @@ import { addBooking, launch, say, until, untilConnection } from './lib/browser.m
 
 const ROUNDS = 10
 const CUT_BEFORE = 4
-const BACK_BEFORE = 8
-const PACE_MS = 700
+const BACK_BEFORE = 7
+const CALM_BEFORE = 9
+const PACE_MS = 1000
 const LIMIT_S = 60
 // Long enough for a doubled message to show up.
 const SETTLE_MS = 2000
@@ -75,6 +76,9 @@ async function talk(stack, bookingId, { operator, client }) {
       during = (await stored()) - before
       stack.faults.remove(offline.id)
     }
+    if (round === CALM_BEFORE) {
+      await until('the outage is caught up on', async () => (await Promise.all([operator, client].map(look))).every(isSettled), LIMIT_S)
+    }
     await say(operator, TEXTS.operator(round))
     await sleep(PACE_MS / 2)
     await say(client, TEXTS.client(round))
@@ -83,8 +87,12 @@ async function talk(stack, bookingId, { operator, client }) {
   return during
 }
 
-const isDone = ({ messages }) =>
-  messages.length >= 2 * ROUNDS && messages.every(({ status }) => !status || ['sent', 'delivered', 'read'].includes(status))
+const look = (page) => page.evaluate(read)
+
+const isSettled = ({ messages, connection }) =>
+  connection.at(-1) === 'connected' && messages.every(({ status }) => !status || ['sent', 'delivered', 'read'].includes(status))
+
+const isDone = (seen) => seen.messages.length >= 2 * ROUNDS && isSettled(seen)
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b)
 
@@ -123,7 +131,7 @@ function times({ rows, seen, users }) {
     const start = seen[from].marks['chat:send']?.[id]
     const round = Number(/\d+$/.exec(content)?.[0])
     return {
-      undisturbed: round < CUT_BEFORE || round > BACK_BEFORE,
+      undisturbed: round < CUT_BEFORE || round >= CALM_BEFORE,
       persisted: seen[from].marks['chat:persisted']?.[id] - start,
       sent: seen[from].marks['chat:sent']?.[id] - start,
       shown: seen[to].shown[id] - start,
@@ -160,11 +168,12 @@ export async function runSmoke({ stack, url, chromium }) {
     for (const role of ROLES) pages[role] = await open(browser, `${url}/${role}?booking=${bookingId}`, errors)
     const during = await talk(stack, bookingId, pages)
 
-    const look = async () => Object.fromEntries(await Promise.all(ROLES.map(async (role) => [role, await pages[role].evaluate(read)])))
-    const gaveUp = await until('everything is sent and shown', async () => Object.values(await look()).every(isDone), LIMIT_S).catch((error) => error)
+    const lookAtBoth = () => Promise.all(ROLES.map((role) => look(pages[role])))
+    const gaveUp = await until('everything is sent and shown', async () => (await lookAtBoth()).every(isDone), LIMIT_S).catch((error) => error)
     await sleep(SETTLE_MS)
 
-    const seen = await look()
+    const screens = await lookAtBoth()
+    const seen = Object.fromEntries(ROLES.map((role, index) => [role, screens[index]]))
     const rows = await stack.sql`select id, seq, sender_id, content from public.chat_messages where conversation_id = ${bookingId} order by seq`
     const found = { rows, seen, during, users: stack.users, errors }
     const checks = check(found)

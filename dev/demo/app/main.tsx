@@ -11,10 +11,11 @@ const pages: Record<string, ReturnType<typeof lazy>> = {
   '/client': lazy(() => import('./client-page')),
 }
 
-const Page = pages[location.pathname]
+// The server knows no other addresses.
+const Page = pages[location.pathname]!
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
-    <Suspense>{Page ? <Page /> : <p className="notice">There is no such page. <a href="/">To the start page</a></p>}</Suspense>
+    <Suspense><Page /></Suspense>
   </StrictMode>,
 )
