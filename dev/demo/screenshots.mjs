@@ -184,6 +184,15 @@ const SCENES = {
     await page.getByText('No messages yet').waitFor()
     return page
   },
+  async 'empty-offline'() {
+    const booking = await talkedAbout('Harbour tour, two hours')
+    const page = await open('operator', { booking: await addBooking(stack, { title: 'Sunset sailing' }) })
+    await untilConnection(page, 'connected')
+    fault('offline', 'operator')
+    await page.goto(`${demo.url}/operator?booking=${booking}`)
+    await page.getByText('No messages on this device').waitFor()
+    return page
+  },
   async loading() {
     const booking = await talkedAbout('Harbour tour, two hours')
     fault('delay', 'client', { match: 'sync', ms: 9000 })

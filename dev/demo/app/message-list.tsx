@@ -35,13 +35,7 @@ export function MessageList({ chat: { messages, isLoading, syncState, retryFaile
         role="log" aria-live="polite" aria-label={`Conversation with ${peer}`} aria-busy={isLoading}
       >
         <div className="message-column">
-          {isLoading && messages.length === 0 && <Loading />}
-          {!isLoading && messages.length === 0 && (
-            <div className="empty">
-              <p className="empty-title">No messages yet</p>
-              <p>Write the first one: {peer} will see it here.</p>
-            </div>
-          )}
+          {messages.length === 0 && (isLoading || syncState === 'catching_up' ? <Loading /> : <Empty known={syncState === 'live'} peer={peer} />)}
           {messages.map((message, index) => {
             const previous = messages[index - 1]
             const newDay = !previous || dayKey(previous.created_at) !== dayKey(message.created_at)
@@ -94,6 +88,16 @@ const Message = memo(function Message({ message, peer, followsOn, onRetry }: Mes
     </article>
   )
 })
+
+/** While the server cannot be asked, nobody knows whether there are messages. */
+function Empty({ known, peer }: { known: boolean; peer: string }) {
+  return (
+    <div className="empty">
+      <p className="empty-title">{known ? 'No messages yet' : 'No messages on this device'}</p>
+      <p>{known ? `Write the first one: ${peer} will see it here.` : 'What was said before comes when the connection is back.'}</p>
+    </div>
+  )
+}
 
 function Loading() {
   return (
