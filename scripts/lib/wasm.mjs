@@ -8,11 +8,17 @@ import { filesBelow, unlessFresh } from './stamp.mjs'
 const TARGET = 'wasm32-unknown-unknown'
 const OUT = 'js/wasm'
 
+// Inlining makes this module longer for gzip's short window, even where it makes it shorter.
+const FEW_INLINES = '-Cllvm-args=-inline-threshold=0'
+
 // The ready-made standard library carries formatting and panic text that no user of a browser ever reads.
-// Compiling it along needs two unstable options of the pinned compiler.
+// Compiling it along needs unstable options of the pinned compiler.
 const SMALL_STD = {
   args: ['-Zbuild-std=std,panic_abort', '-Zbuild-std-features=optimize_for_size'],
-  env: { RUSTC_BOOTSTRAP: '1', RUSTFLAGS: '-Zlocation-detail=none -Zfmt-debug=none' },
+  env: {
+    RUSTC_BOOTSTRAP: '1',
+    RUSTFLAGS: `${FEW_INLINES} -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none`,
+  },
 }
 
 /** Resolves with whether anything had to be built. */
@@ -42,7 +48,7 @@ async function compileRelease(smallStd) {
     if ((await exitCode('cargo', [...args, ...SMALL_STD.args], { env: toolEnv(SMALL_STD.env) })) === 0) return module
     console.warn('build: no build with a standard library of our own; trying the ready-made one')
   }
-  await run('cargo', args, { env: toolEnv() })
+  await run('cargo', args, { env: toolEnv({ RUSTFLAGS: FEW_INLINES }) })
   if (!smallStd) console.warn('build: the standard library\'s source (rust-src) is missing, so this wasm is larger than a released one')
   return module
 }
@@ -59,6 +65,6 @@ async function bind(module) {
 async function optimize() {
   const wasm = join(OUT, 'surechat_bg.wasm')
   const optimized = `${wasm}.optimized`
-  await run('node_modules/.bin/wasm-opt', ['-Oz', wasm, '-o', optimized, '--strip-target-features'])
+  await run('node_modules/.bin/wasm-opt', ['-Oz', '--one-caller-inline-max-function-size=0', wasm, '-o', optimized, '--strip-target-features'])
   renameSync(join(root, optimized), join(root, wasm))
 }

@@ -17,7 +17,7 @@ mod socket;
 mod store;
 mod tabs;
 mod timer;
-mod value;
+pub mod value;
 
 #[cfg(test)]
 #[path = "../../tests/browser/mod.rs"]

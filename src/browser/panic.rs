@@ -2,8 +2,8 @@
 
 use std::{cell::RefCell, panic, sync::Once};
 
+use crate::json::object;
 use js_sys::{Array, Function, Reflect};
-use serde_json::json;
 use wasm_bindgen::prelude::*;
 
 use super::value::to_js;
@@ -40,7 +40,7 @@ pub fn unwatch(host: &JsValue) {
 pub fn report(place: &str) {
     let hosts = HOSTS.with(|hosts| hosts.try_borrow_mut().map(|mut hosts| std::mem::take(&mut *hosts)));
     for host in hosts.unwrap_or_default() {
-        let updates = Array::of1(&to_js(&json!({"type": "crashed", "message": place})));
+        let updates = Array::of1(&to_js(&object(vec![("type", "crashed".into()), ("message", place.into())])));
         if let Ok(on_updates) = Reflect::get(&host, &"onUpdates".into()) {
             let on_updates: Function = on_updates.unchecked_into();
             queue_microtask(&on_updates.bind1(&host, &updates));

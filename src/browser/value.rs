@@ -1,24 +1,50 @@
-//! JSON values across the border: the one type that crosses it.
+//! JSON values across the border, the one type that crosses it, and the browser's own `JSON`.
 
-use js_sys::{JSON, JsString};
+use js_sys::{Array, JSON, JsString, Object};
 use serde::Serialize;
-use serde_json::Value;
 use serde_wasm_bindgen::Serializer;
-use wasm_bindgen::{JsError, JsValue};
+use wasm_bindgen::{JsCast, JsError, JsValue};
+
+use crate::json::{self, Value};
 
 /// Plain objects, arrays, numbers and `null`.
 pub fn to_js(value: &Value) -> JsValue {
-    // An integer above 2^53, which another client may have put into a message's metadata, is an error to the
-    // serializer; JSON rounds it, as it does in every other program of the web.
-    value
-        .serialize(&Serializer::json_compatible())
-        .or_else(|_| JSON::parse(&value.to_string()))
-        .unwrap_or(JsValue::NULL)
+    value.serialize(&Serializer::json_compatible()).unwrap_or(JsValue::NULL)
 }
 
-/// What is not JSON is `null`.
+/// Deeper than anybody means it, and safe on a small stack.
+const MAX_DEPTH: u32 = 128;
+
+/// What is not JSON is `null`, and so is what lies too deep.
 pub fn from_js(value: &JsValue) -> Value {
-    read(JSON::stringify(value))
+    read(value, MAX_DEPTH)
+}
+
+fn read(value: &JsValue, depth: u32) -> Value {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Value::Null;
+    };
+    if let Some(text) = value.as_string() {
+        return Value::String(text);
+    }
+    if let Some(number) = value.as_f64() {
+        return if number.is_finite() { Value::Number(number) } else { Value::Null };
+    }
+    if let Some(value) = value.as_bool() {
+        return Value::Bool(value);
+    }
+    if let Some(items) = value.dyn_ref::<Array>() {
+        return json::list(items.iter().map(|item| read(&item, depth)));
+    }
+    let Some(object) = value.dyn_ref::<Object>().filter(|_| !value.is_function()) else {
+        return Value::Null;
+    };
+    let mut fields = json::Object::default();
+    for field in Object::entries(object).iter() {
+        let field: Array = field.unchecked_into();
+        fields.push(field.get(0).as_string().unwrap_or_default(), read(&field.get(1), depth));
+    }
+    fields.into()
 }
 
 /// What `JSON.stringify` makes of an app's own object, except that what it would drop in silence (functions, symbols)
@@ -27,10 +53,14 @@ pub fn from_app(value: &JsValue) -> Value {
     let mut keep = |_key: JsString, value: JsValue| {
         if value.is_function() || value.is_symbol() { Err(JsError::new("not JSON")) } else { Ok(Some(value)) }
     };
-    read(JSON::stringify_with_replacer_func(value, &mut keep, None))
+    let json = JSON::stringify_with_replacer_func(value, &mut keep, None);
+    json.ok().and_then(|text| text.as_string()).and_then(|text| parse(&text)).unwrap_or_default()
 }
 
-/// By way of text: serde-wasm-bindgen's reader brings the formatting of floats along, a tenth of this module.
-fn read(json: Result<JsString, JsValue>) -> Value {
-    json.ok().and_then(|text| text.as_string()).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)
+pub fn parse(text: &str) -> Option<Value> {
+    JSON::parse(text).ok().map(|value| from_js(&value))
+}
+
+pub fn print(value: &Value) -> String {
+    JSON::stringify(&to_js(value)).ok().and_then(|text| text.as_string()).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! A message's way out: accepted, persisted, sent, settled.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::{Command, Effect, Engine, OperationId, Phase, Request};
 use crate::{

@@ -1,8 +1,6 @@
 //! What goes into the engine and what comes out of it, as plain data.
 
-use litemap::LiteMap;
-
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::{
     health::ConnectionStatus,
@@ -201,7 +199,7 @@ pub enum Update {
     /// Messages that are not known to be on the server.
     Pending {
         total: usize,
-        conversations: LiteMap<String, usize>,
+        conversations: Vec<(String, usize)>,
     },
     Delivery {
         conversation_id: String,

@@ -112,7 +112,7 @@ impl Engine {
         for command in std::mem::take(&mut self.waiting) {
             self.send(command);
         }
-        for conversation_id in self.timelines.keys().cloned().collect::<Vec<_>>() {
+        for conversation_id in self.shown_ids() {
             self.load(conversation_id);
         }
     }
@@ -167,7 +167,7 @@ impl Engine {
             };
             self.store(Request::Conversations, Transaction::relaxed(vec![all]));
         }
-        for conversation_id in self.timelines.keys() {
+        for conversation_id in self.shown.keys() {
             self.sync.track(conversation_id);
         }
         let inbox = ChannelConfig { private: true, replication_ready: true, ..ChannelConfig::default() };
@@ -238,7 +238,7 @@ impl Engine {
     /// What other tabs wrote.
     fn read_anew(&mut self) {
         self.read_outbox();
-        for conversation_id in self.timelines.keys().cloned().collect::<Vec<_>>() {
+        for conversation_id in self.shown_ids() {
             self.load(conversation_id);
         }
     }

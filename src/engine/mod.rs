@@ -21,8 +21,8 @@ use std::collections::VecDeque;
 
 use litemap::LiteMap;
 
+use crate::json::Value;
 pub use io::{Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Problem, RequestId, Update};
-use serde_json::Value;
 
 use crate::{
     health::{ConnectionStatus, Health},
@@ -93,6 +93,14 @@ enum Request {
     Discard,
 }
 
+/// A conversation on the screen.
+struct Shown {
+    timeline: Timeline,
+    /// Its first page is there, and the observer knows it.
+    loaded: bool,
+    said_sync: Option<SyncState>,
+}
+
 /// A call of the app that waits for a sync.
 struct Reload {
     op: OperationId,
@@ -117,7 +125,7 @@ pub struct Engine {
     outbox: Outbox,
     sync: Sync,
     role: Role,
-    timelines: LiteMap<String, Timeline>,
+    shown: LiteMap<String, Shown>,
 
     /// Sends that wait until it is known whose they are.
     waiting: Vec<Command>,
@@ -140,10 +148,8 @@ pub struct Engine {
 
     leader_status: Option<ConnectionStatus>,
     said_status: Option<ConnectionStatus>,
-    said_pending: Option<LiteMap<String, usize>>,
-    said_sync: LiteMap<String, SyncState>,
+    said_pending: Option<Vec<(String, usize)>>,
     said_delivery: LiteMap<MessageId, DeliveryStatus>,
-    loaded: Vec<String>,
     problems: LiteMap<Option<String>, Problem>,
     tell_changed: bool,
 }
@@ -166,7 +172,7 @@ impl Engine {
             outbox: Outbox::new(config.resume_on_reconnect, seeds.u64(..)),
             sync: Sync::new(seeds.u64(..)),
             role: Role::Aside,
-            timelines: LiteMap::new(),
+            shown: LiteMap::new(),
             waiting: Vec::new(),
             reloads: Vec::new(),
             closing: None,
@@ -184,9 +190,7 @@ impl Engine {
             leader_status: None,
             said_status: None,
             said_pending: None,
-            said_sync: LiteMap::new(),
             said_delivery: LiteMap::new(),
-            loaded: Vec::new(),
             problems: LiteMap::new(),
             tell_changed: false,
             config,

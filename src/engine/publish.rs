@@ -1,6 +1,6 @@
 //! What observers are told: only what has changed, and ticks only upwards.
 
-use super::{Engine, Phase, Problem, Update};
+use super::{Engine, Phase, Problem, Shown, Update};
 use crate::{
     health::ConnectionStatus,
     message::{DeliveryStatus, Failure, MessageId},
@@ -14,7 +14,7 @@ impl Engine {
             return;
         }
         self.publish_outbox();
-        for (conversation_id, timeline) in &mut self.timelines {
+        for (conversation_id, Shown { timeline, .. }) in &mut self.shown {
             if let Some(patch) = timeline.take_patch() {
                 self.updates.push_back(Update::Messages { conversation_id: conversation_id.clone(), patch });
             }
@@ -46,7 +46,7 @@ impl Engine {
             for Pending { envelope, state, .. } in &rows {
                 self.announce(&conversation_id, &envelope.id, state.status, state.retry_count, state.failure.clone());
             }
-            if let Some(timeline) = self.timelines.get_mut(&conversation_id) {
+            if let Some(Shown { timeline, .. }) = self.shown.get_mut(&conversation_id) {
                 timeline.set_pending(rows);
             }
         }
@@ -74,24 +74,27 @@ impl Engine {
     fn publish_sync(&mut self) {
         let status = self.health.status();
         let reachable = !matches!(status, ConnectionStatus::Disconnected | ConnectionStatus::NeedsAuth);
-        for conversation_id in self.timelines.keys() {
+        for (conversation_id, shown) in &mut self.shown {
             let state = self.sync.state(conversation_id, reachable);
-            if self.said_sync.get(conversation_id) != Some(&state) {
-                self.said_sync.insert(conversation_id.clone(), state);
+            if shown.said_sync != Some(state) {
+                shown.said_sync = Some(state);
                 self.updates.push_back(Update::Sync { conversation_id: conversation_id.clone(), state });
             }
         }
     }
 
     pub(super) fn loaded(&mut self, conversation_id: &str) {
-        if self.timelines.contains_key(conversation_id) && !self.loaded.iter().any(|loaded| loaded == conversation_id) {
-            self.loaded.push(conversation_id.to_owned());
-            // The first page comes before the word that it is there.
-            if let Some(patch) = self.timelines.get_mut(conversation_id).and_then(timeline::Timeline::take_patch) {
-                self.updates.push_back(Update::Messages { conversation_id: conversation_id.to_owned(), patch });
-            }
-            self.updates.push_back(Update::Loaded { conversation_id: conversation_id.to_owned() });
+        let Some(shown) = self.shown.get_mut(conversation_id).filter(|shown| !shown.loaded) else { return };
+        shown.loaded = true;
+        // The first page comes before the word that it is there.
+        if let Some(patch) = shown.timeline.take_patch() {
+            self.updates.push_back(Update::Messages { conversation_id: conversation_id.to_owned(), patch });
         }
+        self.updates.push_back(Update::Loaded { conversation_id: conversation_id.to_owned() });
+    }
+
+    pub(super) fn shown_ids(&self) -> Vec<String> {
+        self.shown.keys().cloned().collect()
     }
 
     // ---- delivery
@@ -100,7 +103,7 @@ impl Engine {
         let Some(conversation) = self.sync.get(conversation_id) else { return };
         let (delivered, read) = conversation.watermarks(&self.user_id);
         let role = self.own_role(conversation_id);
-        if let Some(timeline) = self.timelines.get_mut(conversation_id) {
+        if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id) {
             timeline.set_watermarks(delivered, read);
             timeline.set_own_role(&role);
         }

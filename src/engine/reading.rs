@@ -1,8 +1,8 @@
 //! A message's way in: the cache, catch-up, the live channel, and the receipts that answer it.
 
-use serde_json::Value;
+use crate::json::Value;
 
-use super::{Engine, OperationId, Phase, Reload, Request, delivery::cached};
+use super::{Engine, OperationId, Phase, Reload, Request, Shown, delivery::cached};
 use crate::{
     engine::Effect,
     json::text,
@@ -18,6 +18,7 @@ use crate::{
 const PAGE: u64 = 50;
 /// Receipts are gathered for this long.
 const RECEIPT_PAUSE_MS: u64 = 1_000;
+const UNREACHABLE: &str = "unable to load the messages; because the server could not be reached";
 /// A call that waits for a sync waits this long.
 const RELOAD_TIMEOUT_MS: u64 = 15_000;
 
@@ -25,25 +26,24 @@ impl Engine {
     // ---- opening
 
     pub(super) fn open(&mut self, conversation_id: String) {
-        if conversation_id.is_empty() || self.timelines.contains_key(&conversation_id) {
+        if conversation_id.is_empty() || self.shown.contains_key(&conversation_id) {
             return;
         }
         let role = self.own_role(&conversation_id);
-        self.timelines.insert(conversation_id.clone(), Timeline::new(&self.user_id, &role));
+        let timeline = Timeline::new(&self.user_id, &role);
+        self.shown.insert(conversation_id.clone(), Shown { timeline, loaded: false, said_sync: None });
         if self.phase == Phase::Running {
             self.load(conversation_id);
         }
     }
 
     pub(super) fn close(&mut self, conversation_id: &str) {
-        self.timelines.remove(conversation_id);
-        self.loaded.retain(|loaded| loaded != conversation_id);
-        self.said_sync.remove(conversation_id);
+        self.shown.remove(conversation_id);
     }
 
     /// From the cache to the screen; and, where this tab leads, on to the server.
     pub(super) fn load(&mut self, conversation_id: String) {
-        if let Some(timeline) = self.timelines.get_mut(&conversation_id) {
+        if let Some(Shown { timeline, .. }) = self.shown.get_mut(&conversation_id) {
             timeline.set_user(&self.user_id);
         }
         self.outbox.touch(&conversation_id);
@@ -80,7 +80,7 @@ impl Engine {
     }
 
     pub(super) fn rows_read(&mut self, conversation_id: String, result: StoreResult) {
-        let Some(timeline) = self.timelines.get_mut(&conversation_id) else { return };
+        let Some(Shown { timeline, .. }) = self.shown.get_mut(&conversation_id) else { return };
         let Ok([Reply::List(records)]) = result.as_deref() else { return };
         let rows = records.iter().filter(|record| is_known(record)).filter_map(StoredMessage::from_row);
         for row in rows.filter(|row| row.kind == Kind::Message) {
@@ -168,14 +168,12 @@ impl Engine {
         };
         self.sync.failed(self.now.mono);
         let reloads = std::mem::take(&mut self.reloads);
-        self.fail_reloads(
-            reloads,
-            &failure.code,
-            "unable to load the messages; because the server could not be reached",
-        );
-        // Better an honest empty screen than one that loads for ever.
-        for conversation_id in self.timelines.keys().cloned().collect::<Vec<_>>() {
-            self.loaded(&conversation_id);
+        self.fail_reloads(reloads, &failure.code, UNREACHABLE);
+        for conversation_id in self.shown_ids() {
+            if self.shown.get(&conversation_id).is_some_and(|shown| !shown.loaded) {
+                self.problem(Some(conversation_id.clone()), &failure.code, UNREACHABLE);
+                self.loaded(&conversation_id);
+            }
         }
     }
 
@@ -247,7 +245,7 @@ impl Engine {
         // An own row is shown at its place even while rows before it are still on their way.
         if message.sender_id.as_deref() == Some(&self.user_id)
             && message.kind == Kind::Message
-            && let Some(timeline) = self.timelines.get_mut(&conversation_id)
+            && let Some(Shown { timeline, .. }) = self.shown.get_mut(&conversation_id)
         {
             timeline.put(message.clone());
         }
@@ -258,7 +256,7 @@ impl Engine {
 
     fn integrate(&mut self, conversation_id: &str, merge: Merge, anyway: bool) {
         if merge.reset
-            && let Some(timeline) = self.timelines.get_mut(conversation_id)
+            && let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id)
         {
             timeline.reset();
         }
@@ -274,7 +272,7 @@ impl Engine {
         for row in merge.rows {
             operations.push(Operation::Put { table: Table::Messages, value: cached(&row) });
             self.note_evidence(&row);
-            if let Some(timeline) = self.timelines.get_mut(conversation_id)
+            if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id)
                 && let Some(changed) = timeline.put(row)
             {
                 operations.push(Operation::Put { table: Table::Messages, value: cached(changed) });
@@ -332,7 +330,7 @@ impl Engine {
         if !self.visible || !self.config.auto_read {
             return;
         }
-        for conversation_id in self.timelines.keys() {
+        for conversation_id in self.shown.keys() {
             if let Some(conversation) = self.sync.get_mut(conversation_id) {
                 conversation.read = conversation.read.max(conversation.cursor);
             }

@@ -8,7 +8,7 @@ mod id;
 mod time;
 mod validate;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::json::{empty_object, number, object, owned, text};
 
@@ -259,8 +259,8 @@ fn json_weight(value: &Value) -> usize {
         Value::Number(_) => 20,
         Value::String(text) => text.len() + 2,
         Value::Array(items) => items.iter().map(|item| json_weight(item) + 1).sum::<usize>() + 2,
-        Value::Object(fields) => {
-            fields.iter().map(|(key, field)| key.len() + json_weight(field) + 4).sum::<usize>() + 2
+        Value::Object(object) => {
+            object.fields().iter().map(|(key, field)| key.len() + json_weight(field) + 4).sum::<usize>() + 2
         }
     }
 }

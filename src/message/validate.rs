@@ -1,6 +1,6 @@
 //! What a message must be before it is accepted. A refusal here means: nothing was kept.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::json_weight;
 
@@ -39,7 +39,7 @@ pub fn check(conversation_id: &str, content: &str, message_type: &str, metadata:
             "unable to send; because the message type is empty or longer than 64 characters",
         ));
     }
-    if !metadata.is_object() || has_nul(metadata) {
+    if metadata.as_object().is_none() || has_nul(metadata) {
         return Err(rejection(
             "invalid_metadata",
             "unable to send; because the metadata is not a plain JSON object without NUL characters",
@@ -65,7 +65,7 @@ fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields.iter().any(|(key, field)| key.contains('\0') || has_nul(field)),
+        Value::Object(object) => object.fields().iter().any(|(key, field)| key.contains('\0') || has_nul(field)),
         _ => false,
     }
 }

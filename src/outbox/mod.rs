@@ -165,19 +165,19 @@ impl Outbox {
         }
         self.paused_until = None;
         self.waiting_auth = false;
-        let mut lanes: Vec<(&String, &mut Lane)> = self.lanes.iter_mut().filter(|(_, lane)| lane.is_due(now)).collect();
-        lanes.sort_by_key(|(_, lane)| lane.head());
+        let mut heads: Vec<u64> = self.lanes.values().filter(|lane| lane.is_due(now)).filter_map(Lane::head).collect();
+        heads.sort_unstable();
         let (mut rows, mut bytes) = (Vec::new(), 0);
-        for (conversation, lane) in lanes {
+        'full: for head in heads {
+            let Some((conversation, lane)) = self.lanes.iter().find(|(_, lane)| lane.head() == Some(head)) else {
+                continue;
+            };
             for (key, row) in lane.rows.iter().filter(|(_, row)| row.refused.is_none()) {
                 bytes += row.envelope.weight();
                 if rows.len() == self.limit || (bytes > MAX_BYTES && !rows.is_empty()) {
-                    break;
+                    break 'full;
                 }
                 rows.push((conversation.clone(), *key));
-            }
-            if rows.len() == self.limit || bytes > MAX_BYTES {
-                break;
             }
         }
         for (conversation, _) in &rows {
@@ -274,8 +274,9 @@ impl Outbox {
     }
 
     /// Rows by conversation.
-    pub fn counts(&self) -> LiteMap<String, usize> {
-        self.lanes.iter().map(|(id, lane)| (id.clone(), lane.rows.len())).filter(|(_, count)| *count > 0).collect()
+    pub fn counts(&self) -> Vec<(String, usize)> {
+        let counts = self.lanes.iter().map(|(id, lane)| (id.clone(), lane.rows.len()));
+        counts.filter(|(_, count)| *count > 0).collect()
     }
 
     /// Count this conversation as changed: its rows are wanted anew.
@@ -285,9 +286,12 @@ impl Outbox {
 
     /// The conversations in which something changed since the last call.
     pub fn take_touched(&mut self) -> Vec<String> {
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
-        touched.dedup();
+        let mut touched: Vec<String> = Vec::new();
+        for conversation in std::mem::take(&mut self.touched) {
+            if !touched.contains(&conversation) {
+                touched.push(conversation);
+            }
+        }
         touched
     }
 

@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use crate::{json, json::Value};
 
 use super::*;
 use crate::{

@@ -1,6 +1,6 @@
 //! One desired channel: how far it is, and what its join asks for.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::backoff::Backoff;
 use super::error::JoinError;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use crate::json::{Object, Value};
 
 use crate::json;
 
@@ -88,14 +88,14 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 pub fn encode(join_ref: Option<u64>, reference: u64, topic: &str, event: &str, payload: Value) -> String {
-    Value::Array(vec![
+    let frame = vec![
         join_ref.map_or(Value::Null, |join_ref| join_ref.to_string().into()),
         Value::from(reference.to_string()),
         Value::from(topic),
         Value::from(event),
         payload,
-    ])
-    .to_string()
+    ];
+    json::print(&frame.into())
 }
 
 pub fn decode_text(text: &str) -> Result<Frame, DecodeError> {
@@ -150,14 +150,14 @@ fn take_text(bytes: &[u8], len: u8) -> Result<(&str, &[u8]), DecodeError> {
 fn body(event: &str, payload: Value) -> Body {
     let mut fields = match payload {
         Value::Object(fields) => fields,
-        _ => Map::new(),
+        _ => Object::default(),
     };
-    let mut take = |key: &str| fields.remove(key).unwrap_or_default();
+    let mut take = |key: &str| fields.take(key);
     match event {
         "phx_reply" => Body::Reply {
             ok: is_ok(&take("status")),
             reason: match take("response") {
-                Value::Object(mut response) => text(response.remove("reason").unwrap_or_default()),
+                Value::Object(mut response) => text(response.take("reason")),
                 response => text(response),
             },
         },
@@ -179,17 +179,17 @@ fn body(event: &str, payload: Value) -> Body {
     }
 }
 
-fn broadcast(event: String, payload: Payload, mut meta: Value) -> Body {
+fn broadcast(event: String, payload: Payload, meta: Value) -> Body {
     Body::Broadcast {
         event,
         payload,
-        id: meta.get_mut("id").and_then(|id| string(id.take())),
+        id: json::owned(&meta, "id"),
         replayed: meta.get("replayed") == Some(&Value::Bool(true)),
     }
 }
 
 fn is_ok(status: &Value) -> bool {
-    status == "ok"
+    status.as_str() == Some("ok")
 }
 
 fn string(value: Value) -> Option<String> {
@@ -220,5 +220,5 @@ fn errors(value: &Value) -> Vec<String> {
 }
 
 fn words(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| json::print(value), str::to_owned)
 }

@@ -17,7 +17,7 @@
 
 mod rpc;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::{
     json::{self, text},

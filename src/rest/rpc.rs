@@ -1,10 +1,8 @@
 //! The three functions of the schema: `chat_send`, `chat_sync`, `chat_ack`.
 
-use serde_json::{Map, Value};
-
 use super::HttpRequest;
 use crate::{
-    json::{list, number, object, owned, text},
+    json::{Object, Value, items, list, number, object, owned, print, text},
     message::{Envelope, Failure, Kind, Member, MessageId, StoredMessage},
 };
 
@@ -24,16 +22,12 @@ pub fn send<'a>(target: Target<'_>, batch: impl Iterator<Item = &'a Envelope>) -
 
 /// `cursors`: conversation, seq up to which we know it, and its incarnation; `None` at first contact.
 pub fn sync<'a>(target: Target<'_>, cursors: impl Iterator<Item = (&'a str, Option<(u64, &'a str)>)>) -> HttpRequest {
-    let cursors: Map<String, Value> = cursors
-        .map(|(id, cursor)| {
-            let value = match cursor {
-                Some((seq, incarnation)) => object(vec![("seq", seq.into()), ("incarnation", incarnation.into())]),
-                None => object(vec![("seq", Value::Null), ("incarnation", Value::Null)]),
-            };
-            (id.to_owned(), value)
-        })
-        .collect();
-    call(target, "chat_sync", vec![("cursors", Value::Object(cursors))])
+    let mut object_of_cursors = Object::default();
+    for (id, cursor) in cursors {
+        let (seq, incarnation) = cursor.unzip();
+        object_of_cursors.push(id.to_owned(), object(vec![("seq", seq.into()), ("incarnation", incarnation.into())]));
+    }
+    call(target, "chat_sync", vec![("cursors", object_of_cursors.into())])
 }
 
 /// `acks`: conversation, seq up to which everything is stored here, seq up to which it was shown.
@@ -53,7 +47,7 @@ fn call(target: Target<'_>, function: &str, mut arguments: Vec<(&str, Value)>) -
             ("Authorization", format!("Bearer {}", target.token)),
             ("Content-Type", "application/json".to_owned()),
         ],
-        body: object(arguments).to_string(),
+        body: print(&object(arguments)),
         timeout_ms: target.timeout_ms,
     }
 }
@@ -89,7 +83,7 @@ pub struct RowAnswer {
 
 /// The rows of a `send`'s answer that can be understood; the others stay unsettled.
 pub fn read_rows(body: &Value) -> Vec<RowAnswer> {
-    body.as_array().into_iter().flatten().filter_map(read_row).collect()
+    body.as_array().unwrap_or_default().iter().filter_map(read_row).collect()
 }
 
 fn read_row(row: &Value) -> Option<RowAnswer> {
@@ -161,7 +155,7 @@ pub struct SyncAnswer {
 }
 
 pub fn read_sync(body: &Value) -> Vec<SyncAnswer> {
-    body.as_array().into_iter().flatten().filter_map(read_sync_row).collect()
+    body.as_array().unwrap_or_default().iter().filter_map(read_sync_row).collect()
 }
 
 fn read_sync_row(row: &Value) -> Option<SyncAnswer> {
@@ -173,8 +167,7 @@ fn read_sync_row(row: &Value) -> Option<SyncAnswer> {
     };
     let ok = status == SyncStatus::Ok;
     let place = |field: &str| number(row, field).or((!ok).then_some(0));
-    let items = |field: &str| row.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let rows = items("rows");
+    let rows = items(row, "rows");
     let read: Vec<StoredMessage> = rows.iter().filter_map(StoredMessage::from_row).collect();
     // A row that cannot be read must not count as gone: the whole answer is not believed.
     if read.len() != rows.len() {
@@ -188,7 +181,7 @@ fn read_sync_row(row: &Value) -> Option<SyncAnswer> {
         through_seq: place("through_seq")?,
         first_seq: place("first_seq")?,
         rows: read,
-        members: items("members").iter().filter_map(Member::from_value).collect(),
+        members: items(row, "members").iter().filter_map(Member::from_value).collect(),
     })
 }
 
@@ -198,5 +191,5 @@ pub fn read_acks(body: &Value) -> Vec<(String, u64, u64)> {
         let id = owned(row, "conversation_id")?;
         Some((id, number(row, "delivered_seq")?, number(row, "read_seq")?))
     };
-    body.as_array().into_iter().flatten().filter_map(read).collect()
+    body.as_array().unwrap_or_default().iter().filter_map(read).collect()
 }

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use crate::json::Value;
 
-use super::{Key, Operation, Reply, StoreError, StoreResult, Table, Transaction, key_of};
-
-const GENERATION: &str = "generation";
+use super::{GENERATION, Key, Operation, Reply, StoreError, StoreResult, Table, Transaction, key_of};
 
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
@@ -71,7 +69,7 @@ impl MemoryStore {
             }
             Operation::RaiseGeneration => {
                 let generation = self.generation() + 1;
-                let record = json!({"name": GENERATION, "value": generation, "v": super::RECORD_VERSION});
+                let record = super::generation_record(generation);
                 self.records.insert((Table::Meta, Key::Text(GENERATION.into())), record);
                 Reply::Key(generation)
             }

@@ -6,12 +6,14 @@
 
 mod memory;
 
-use serde_json::Value;
+use crate::json::{Value, number, object, owned};
 
 pub use memory::MemoryStore;
 
 /// The largest number that JavaScript counts exactly: no key is beyond it.
 pub const MAX_NUMBER: u64 = (1 << 53) - 1;
+/// Name of the record that counts the leads.
+pub const GENERATION: &str = "generation";
 /// Version written into every record.
 pub const RECORD_VERSION: u64 = 1;
 
@@ -146,19 +148,22 @@ pub type StoreResult = Result<Vec<Reply>, StoreError>;
 
 /// The key inside a record.
 pub fn key_of(table: Table, value: &Value) -> Option<Key> {
-    let text = |field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
-    let number = |field: &str| value.get(field).and_then(Value::as_u64);
     match table {
-        Table::Outbox => number("key").map(Key::Number),
-        Table::Messages => Some(Key::Place(text("conversation_id")?, number("seq")?)),
-        Table::Conversations => text("id").map(Key::Text),
-        Table::Meta => text("name").map(Key::Text),
+        Table::Outbox => number(value, "key").map(Key::Number),
+        Table::Messages => Some(Key::Place(owned(value, "conversation_id")?, number(value, "seq")?)),
+        Table::Conversations => owned(value, "id").map(Key::Text),
+        Table::Meta => owned(value, "name").map(Key::Text),
     }
+}
+
+/// The record in [`Table::Meta`] that counts the leads.
+pub fn generation_record(generation: u64) -> Value {
+    object(vec![("v", RECORD_VERSION.into()), ("name", GENERATION.into()), ("value", generation.into())])
 }
 
 /// Whether this version of the package knows the record's layout.
 pub fn is_known(record: &Value) -> bool {
-    record.get("v").and_then(Value::as_u64) == Some(RECORD_VERSION)
+    number(record, "v") == Some(RECORD_VERSION)
 }
 
 #[cfg(test)]

@@ -1,11 +1,7 @@
 //! What is held of one conversation: a covered interval of `seq`, and everybody's watermarks.
 
-use litemap::LiteMap;
-
-use serde_json::Value;
-
 use crate::{
-    json::{list, number, object, owned},
+    json::{Value, list, number, object, owned},
     message::{Member, StoredMessage},
     rest::SyncAnswer,
     store::{RECORD_VERSION, is_known},
@@ -30,7 +26,7 @@ pub struct Conversation {
     /// It is to be asked for.
     pub due: bool,
     /// Rows beyond a hole.
-    ahead: LiteMap<u64, StoredMessage>,
+    ahead: Vec<StoredMessage>,
 }
 
 /// What is to be shown and written after rows came in.
@@ -54,7 +50,7 @@ impl Conversation {
             members: Vec::new(),
             others_seq: 0,
             due: true,
-            ahead: LiteMap::new(),
+            ahead: Vec::new(),
         }
     }
 
@@ -68,7 +64,7 @@ impl Conversation {
         if self.is_known() && row.seq <= self.cursor {
             return Merge::default();
         }
-        self.ahead.insert(row.seq, row);
+        self.hold(row);
         let rows = if self.is_known() { self.take_contiguous() } else { Vec::new() };
         if !self.ahead.is_empty() {
             self.due = true;
@@ -99,7 +95,7 @@ impl Conversation {
         }
         let known = self.cursor;
         for row in answer.rows.into_iter().filter(|row| row.seq > known) {
-            self.ahead.insert(row.seq, row);
+            self.hold(row);
         }
         let mut rows = self.take_ahead(answer.through_seq);
         self.cursor = self.cursor.max(answer.through_seq);
@@ -183,9 +179,9 @@ impl Conversation {
 
     fn take_contiguous(&mut self) -> Vec<StoredMessage> {
         let mut next = self.cursor;
-        for (seq, _) in &self.ahead {
-            if *seq == next + 1 {
-                next = *seq;
+        for row in &self.ahead {
+            if row.seq == next + 1 {
+                next = row.seq;
             }
         }
         let mut rows = self.take_ahead(next);
@@ -194,12 +190,18 @@ impl Conversation {
         rows
     }
 
+    fn hold(&mut self, row: StoredMessage) {
+        let place = self.ahead.partition_point(|held| held.seq < row.seq);
+        match self.ahead.get_mut(place).filter(|held| held.seq == row.seq) {
+            Some(held) => *held = row,
+            None => self.ahead.insert(place, row),
+        }
+    }
+
     /// The rows that wait, up to this `seq`.
     fn take_ahead(&mut self, through: u64) -> Vec<StoredMessage> {
-        let (taken, left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.ahead).into_iter().partition(|(seq, _)| *seq <= through);
-        self.ahead = left.into_iter().collect();
-        taken.into_iter().map(|(_, row)| row).collect()
+        let left = self.ahead.split_off(self.ahead.partition_point(|row| row.seq <= through));
+        std::mem::replace(&mut self.ahead, left)
     }
 
     fn note_others(&mut self, rows: &[StoredMessage], user_id: &str) {

@@ -51,7 +51,7 @@ pub enum Synced {
 pub struct Sync {
     conversations: LiteMap<String, Conversation>,
     /// The cursors that the request under way carries.
-    flight: Option<LiteMap<String, u64>>,
+    flight: Option<Vec<(String, u64)>>,
     failures: usize,
     not_before: u64,
     live: bool,
@@ -139,7 +139,7 @@ impl Sync {
             return Vec::new();
         }
         let mut first_pages = 0;
-        let flight: LiteMap<String, u64> = self
+        let flight: Vec<(String, u64)> = self
             .conversations
             .iter_mut()
             .map(|(_, conversation)| conversation)
@@ -153,8 +153,8 @@ impl Sync {
             })
             .collect();
         let asked: Vec<_> = flight
-            .keys()
-            .filter_map(|id| self.conversations.get(id))
+            .iter()
+            .filter_map(|(id, _)| self.conversations.get(id))
             .map(|it| (it.id.as_str(), it.is_known().then_some((it.cursor, it.incarnation.as_str()))))
             .collect();
         self.flight = Some(flight);
@@ -186,9 +186,9 @@ impl Sync {
         self.schedule(now);
         let mut synced = Vec::new();
         for answer in answers {
-            let Some(cursor) = asked.remove(&answer.conversation_id) else { continue };
-            let Some(conversation) = self.conversations.get_mut(&answer.conversation_id) else { continue };
-            let id = answer.conversation_id.clone();
+            let Some(place) = asked.iter().position(|(id, _)| *id == answer.conversation_id) else { continue };
+            let (id, cursor) = asked.swap_remove(place);
+            let Some(conversation) = self.conversations.get_mut(&id) else { continue };
             match answer.status {
                 SyncStatus::Ok => synced.push((id, Synced::Merged(conversation.merge(cursor, answer, user_id)))),
                 refused => synced.push((id, Synced::Refused(refused))),
@@ -196,7 +196,7 @@ impl Sync {
         }
         // What was asked for and not answered is asked for again, but not at once.
         if !asked.is_empty() {
-            for id in asked.keys() {
+            for (id, _) in &asked {
                 if let Some(conversation) = self.conversations.get_mut(id) {
                     conversation.due = true;
                 }
@@ -226,7 +226,7 @@ impl Sync {
     }
 
     pub fn is_asking(&self, id: &str) -> bool {
-        self.flight.as_ref().is_some_and(|flight| flight.contains_key(id))
+        self.flight.as_ref().is_some_and(|flight| flight.iter().any(|(asked, _)| asked == id))
     }
 
     pub fn state(&self, id: &str, reachable: bool) -> SyncState {

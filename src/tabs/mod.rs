@@ -4,7 +4,7 @@
 //! database, which every write of the leader checks: a tab that was robbed of the lock writes
 //! nothing more. What tabs tell each other only makes things sooner; the truth is in the database.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::{
     health::ConnectionStatus,
@@ -88,7 +88,7 @@ impl TabMessage {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json;
 
     use super::*;
 

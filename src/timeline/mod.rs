@@ -3,7 +3,7 @@
 
 use litemap::LiteMap;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::{
     json::object,
@@ -34,13 +34,19 @@ pub struct Pending {
     pub next_attempt_wall: Option<u64>,
 }
 
+impl Pending {
+    fn order(&self) -> u64 {
+        PENDING_BASE + self.key
+    }
+}
+
 #[derive(Debug)]
 pub struct Timeline {
     user_id: String,
     /// Shown on own messages until the server names the role.
     own_role: String,
     stored: LiteMap<u64, StoredMessage>,
-    pending: LiteMap<u64, Pending>,
+    pending: Vec<Pending>,
     /// Where each stored message stands.
     places: LiteMap<MessageId, u64>,
     /// Up to where others have stored and read.
@@ -57,7 +63,7 @@ impl Timeline {
             user_id: user_id.into(),
             own_role: own_role.into(),
             stored: LiteMap::new(),
-            pending: LiteMap::new(),
+            pending: Vec::new(),
             places: LiteMap::new(),
             delivered: 0,
             read: 0,
@@ -71,7 +77,7 @@ impl Timeline {
     pub fn reset(&mut self) {
         self.stored.clear();
         self.places.clear();
-        self.changed = self.pending.keys().map(|key| PENDING_BASE + key).collect();
+        self.changed = self.pending.iter().map(Pending::order).collect();
         self.removed.clear();
         self.reset = true;
     }
@@ -83,10 +89,9 @@ impl Timeline {
             Kind::Message => {
                 let seq = message.seq;
                 self.places.insert(message.id.clone(), seq);
-                let pending = self.pending.iter().find(|(_, pending)| pending.envelope.id == message.id);
-                if let Some(key) = pending.map(|(key, _)| *key) {
-                    self.pending.remove(&key);
-                    self.changed.retain(|order| *order != PENDING_BASE + key);
+                if let Some(place) = self.pending.iter().position(|pending| pending.envelope.id == message.id) {
+                    let order = self.pending.remove(place).order();
+                    self.changed.retain(|changed| *changed != order);
                 }
                 if self.stored.get(&seq) != Some(&message) {
                     self.stored.insert(seq, message);
@@ -120,22 +125,19 @@ impl Timeline {
 
     /// All rows of the outbox for this conversation, in order.
     pub fn set_pending(&mut self, rows: Vec<Pending>) {
-        let rows: LiteMap<u64, Pending> = rows
-            .into_iter()
-            .filter(|row| row.envelope.kind == Kind::Message && !self.places.contains_key(&row.envelope.id))
-            .map(|row| (row.key, row))
-            .collect();
-        self.changed.retain(|order| order.checked_sub(PENDING_BASE).is_none_or(|key| rows.contains_key(&key)));
-        for (key, old) in &self.pending {
+        let mut rows = rows;
+        rows.retain(|row| row.envelope.kind == Kind::Message && !self.places.contains_key(&row.envelope.id));
+        self.changed.retain(|order| *order < PENDING_BASE || find(&rows, *order).is_some());
+        for old in &self.pending {
             let id = &old.envelope.id;
-            let stays = rows.get(key).is_some_and(|row| row.envelope.id == *id);
-            if !stays && !self.places.contains_key(id) && !rows.values().any(|row| row.envelope.id == *id) {
+            let stays = find(&rows, old.order()).is_some_and(|row| row.envelope.id == *id);
+            if !stays && !self.places.contains_key(id) && !rows.iter().any(|row| row.envelope.id == *id) {
                 self.removed.push(id.clone());
             }
         }
-        for (key, row) in &rows {
-            if self.reset || self.pending.get(key) != Some(row) {
-                self.changed.push(PENDING_BASE + key);
+        for row in &rows {
+            if self.reset || find(&self.pending, row.order()) != Some(row) {
+                self.changed.push(row.order());
             }
         }
         self.pending = rows;
@@ -157,7 +159,7 @@ impl Timeline {
     pub fn set_own_role(&mut self, role: &str) {
         if self.own_role != role {
             self.own_role = role.into();
-            self.changed.extend(self.pending.keys().map(|key| PENDING_BASE + key));
+            self.changed.extend(self.pending.iter().map(Pending::order));
         }
     }
 
@@ -167,7 +169,7 @@ impl Timeline {
             return self.stored.get(seq).map(|message| self.show_stored(message));
         }
         self.pending
-            .values()
+            .iter()
             .find(|row| row.envelope.id == *id)
             .map(|row| show_pending(row, &self.user_id, &self.own_role))
     }
@@ -185,8 +187,8 @@ impl Timeline {
         if reset {
             removes.clear();
         }
-        let show = |order: u64| match order.checked_sub(PENDING_BASE) {
-            Some(key) => self.pending.get(&key).map(|row| show_pending(row, &self.user_id, &self.own_role)),
+        let show = |order: u64| match find(&self.pending, order) {
+            Some(row) => Some(show_pending(row, &self.user_id, &self.own_role)),
             None => self.stored.get(&order).map(|message| self.show_stored(message)),
         };
         let upserts = changed.into_iter().filter_map(|order| Some((order, show(order)?))).collect();
@@ -196,6 +198,11 @@ impl Timeline {
     fn show_stored(&self, message: &StoredMessage) -> Value {
         show_stored(message, &self.user_id, self.delivered, self.read)
     }
+}
+
+/// The pending row at this place.
+fn find(pending: &[Pending], order: u64) -> Option<&Pending> {
+    pending.get(pending.binary_search_by_key(&order, Pending::order).ok()?)
 }
 
 /// How far an own message with this `seq` got.

@@ -1,7 +1,7 @@
 //! One suite for every backend of the store.
 
 use crate::store::{Key, MemoryStore, Operation, Reply, StoreError, StoreResult, Table, Transaction};
-use serde_json::{Value, json};
+use crate::{json, json::Value};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::store::Scratch;

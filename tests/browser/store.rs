@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
+use crate::json;
 use crate::{
     browser::store::{Lost, Store},
     store::{Reply, StoreError, StoreResult, Transaction},
 };
 use futures_util::future::join_all;
 use js_sys::Promise;
-use serde_json::json;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;

@@ -1,7 +1,7 @@
 //! Values across the border.
 
 use crate::browser::value::{from_app, from_js, to_js};
-use serde_json::{Value, json};
+use crate::{json, json::Value};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 

@@ -330,7 +330,7 @@ impl Replay {
 
     pub fn changes(&self) -> Vec<(u64, Value)> {
         let change = |(at, event): &(u64, Event)| match event {
-            Event::Change { change, .. } => Some((*at, change.clone())),
+            Event::Change { change, .. } => Some((*at, change.into())),
             _ => None,
         };
         self.events.iter().filter_map(change).collect()

@@ -4,17 +4,17 @@ use std::{cell::Cell, rc::Rc};
 
 use idb::KeyRange;
 use js_sys::{Array, Promise, Reflect};
-use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Event, IdbObjectStore, IdbRequest, IdbTransaction};
 
 use crate::{
     browser::value::{from_js, to_js},
-    store::{Key, Operation, RECORD_VERSION, Reply, StoreError, StoreResult, Table, Transaction, key_of},
+    json::number,
+    store::{
+        GENERATION, Key, Operation, Reply, StoreError, StoreResult, Table, Transaction, generation_record, key_of,
+    },
 };
-
-const GENERATION: &str = "generation";
 
 /// What a request will have brought when the transaction is complete.
 enum Pending {
@@ -121,7 +121,7 @@ fn raise_generation(begun: &IdbTransaction) -> Result<Pending, StoreError> {
     let (begun, answer) = (begun.clone(), Rc::clone(&raised));
     let handler = on_generation(&begun.clone(), move |generation, meta| {
         answer.set(generation + 1);
-        let record = json!({"name": GENERATION, "value": generation + 1, "v": RECORD_VERSION});
+        let record = generation_record(generation + 1);
         if meta.put(&to_js(&record)).is_err() {
             let _ = begun.abort();
         }
@@ -143,7 +143,7 @@ fn on_generation(
 
 fn generation_in(request: &IdbRequest) -> u64 {
     let record = request.result().map(|record| from_js(&record)).unwrap_or_default();
-    record.get("value").and_then(Value::as_u64).unwrap_or(0)
+    number(&record, "value").unwrap_or(0)
 }
 
 fn reply(pending: Pending) -> Result<Reply, StoreError> {

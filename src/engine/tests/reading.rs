@@ -1,4 +1,4 @@
-use serde_json::json;
+use crate::json;
 
 use super::world::*;
 use crate::engine::{Command, Input, PageEvent, Update};
@@ -132,4 +132,24 @@ fn loading_messages_is_answered_when_they_are_there_and_fails_when_the_server_is
     world.command(Command::Reload { op: 71, conversation_id: BOOKING.into() });
     world.run_for(20_000);
     assert!(world.failure_of(71).is_some());
+}
+
+#[test]
+fn a_page_that_was_never_cached_says_why_it_is_empty_and_fills_when_the_server_is_back() {
+    let mut world = World::new();
+    world.server.post(BOOKING, CLIENT, &id(1), "hi");
+    world.online = false;
+    world.start();
+    world.run_for(1_000);
+    let said = |world: &World, code: Option<&str>| {
+        world.updates.iter().any(|update| {
+            matches!(update, Update::Problem { conversation_id: Some(_), error } if error.as_ref().map(|error| error.code.as_str()) == code)
+        })
+    };
+    assert!(said(&world, Some("network")));
+    assert!(world.updates.iter().any(|update| matches!(update, Update::Loaded { .. })));
+    world.set_online(true);
+    world.run_for(3_000);
+    assert_eq!(contents(&world), ["hi"]);
+    assert!(said(&world, None), "the problem has passed");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde_json::{Value, json};
+use crate::{json, json::Value};
 
 use crate::rest::{HttpError, HttpRequest, HttpResponse};
 
@@ -58,7 +58,7 @@ impl Server {
             Some(Fault::Status(status, code)) => return Ok(respond(status, &json!({"code": code}))),
             _ => {}
         }
-        let body: Value = serde_json::from_str(&request.body).expect("the engine sends JSON");
+        let body: Value = crate::json::parse(&request.body).expect("the engine sends JSON");
         let user = body["expected_user"].as_str().unwrap_or_default().to_owned();
         let response = match function.as_str() {
             "chat_send" => self.send(&user, &body["batch"]),
@@ -79,7 +79,7 @@ impl Server {
     }
 
     fn send(&mut self, user: &str, batch: &Value) -> HttpResponse {
-        let batch = batch.as_array().cloned().unwrap_or_default();
+        let batch = batch.as_array().unwrap_or_default().to_vec();
         if self.poison.is_some_and(|poison| batch.iter().any(|row| row["content"] == poison)) {
             return respond(400, &json!({"code": "22P05"}));
         }
@@ -136,7 +136,7 @@ impl Server {
     }
 
     fn sync(&self, user: &str, cursors: &Value) -> Value {
-        let answers = cursors.as_object().into_iter().flatten().map(|(id, cursor)| {
+        let answers = cursors.as_object().into_iter().flat_map(|cursors| cursors.fields()).map(|(id, cursor)| {
             let Some(rows) = self.rows.get(id) else {
                 return json!({"conversation_id": id, "status": "no_conversation"});
             };

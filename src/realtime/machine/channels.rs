@@ -1,6 +1,6 @@
 //! The channels: got, lost, refused.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::super::channel::{Channel, Phase};
 use super::super::error::{JoinError, Retry};

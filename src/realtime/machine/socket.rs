@@ -1,6 +1,6 @@
 //! The one socket: open, alive, woken, lost.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use super::super::channel::Phase;
 use super::super::codec;

@@ -7,7 +7,7 @@ mod tokens;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use crate::{json, json::Value};
 
 use super::*;
 
