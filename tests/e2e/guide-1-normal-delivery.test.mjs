@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openDemo } from './support/demo.mjs'
 import { follow } from './support/guide.mjs'
-import { addBooking, textsOf, useWorld } from './support/world.mjs'
+import { addBooking, assertStored, useWorld } from './support/world.mjs'
 
 const TEXT = 'The boat leaves at nine.'
 const INSTANTLY_MS = 2000
@@ -38,7 +38,7 @@ test('Test 1: Normal Message Delivery', async (t) => {
   await t.test('beyond the guide: it turns to read when somebody looks at the tab', async () => {
     await client.page.evaluate(() => window.show())
     await operator.untilShown(TEXT, 'read')
-    assert.deepEqual(await textsOf(world, booking), [TEXT])
+    await assertStored(world, booking, [TEXT])
     assert.deepEqual([...operator.exceptions, ...client.exceptions], [])
   })
 })

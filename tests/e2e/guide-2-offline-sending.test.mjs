@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openDemo } from './support/demo.mjs'
 import { follow } from './support/guide.mjs'
-import { addBooking, textsOf, useWorld } from './support/world.mjs'
+import { addBooking, assertStored, textsOf, useWorld } from './support/world.mjs'
 
 const TITLE = 'Test 2: Offline Message Sending'
 const TEXT = 'Written in a tunnel.'
@@ -79,6 +79,6 @@ async function arrives({ operator, booking }) {
   await client.message(TEXT).waitFor()
   await operator.untilShown(TEXT, 'delivered')
   assert.deepEqual((await operator.statesOf(TEXT)).filter((state) => !/^Sending/.test(state)), ['Failed (3 retries)', 'Sent', 'Delivered'])
-  assert.deepEqual(await textsOf(world, booking), [TEXT])
+  await assertStored(world, booking, [TEXT])
   assert.deepEqual([...operator.exceptions, ...client.exceptions], [])
 }

@@ -7,7 +7,7 @@ import { chromium } from '../../scripts/setup.mjs'
 import { launchOnProfile } from './support/browser.mjs'
 import { openDemo } from './support/demo.mjs'
 import { until } from './support/until.mjs'
-import { addBooking, rowsOf, textsOf, useWorld } from './support/world.mjs'
+import { addBooking, assertStored, rowsOf, textsOf, useWorld } from './support/world.mjs'
 
 const world = useWorld()
 
@@ -45,7 +45,7 @@ test('a message written offline survives the SIGKILL of the browser, and arrives
     await operator.untilShown(text, 'sent')
     await operator.untilTexts([text])
   })
-  assert.deepEqual(await textsOf(world, booking), [text])
+  await assertStored(world, booking, [text])
 })
 
 test('so does one that was stored when the browser was killed before it heard of it', async () => {

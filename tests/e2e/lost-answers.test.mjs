@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openDemo } from './support/demo.mjs'
 import { until } from './support/until.mjs'
-import { addBooking, textsOf, useWorld } from './support/world.mjs'
+import { addBooking, assertStored, useWorld } from './support/world.mjs'
 
 const TIMES = 10
 
@@ -27,7 +27,7 @@ test('ten messages, and each loses its answer after the commit: one row each, al
     await operator.untilShown(text, 'sent')
   }
   assert.equal(lostAnswers() - before, TIMES)
-  assert.deepEqual(await textsOf(world, booking), texts)
+  await assertStored(world, booking, texts)
   await operator.untilTexts(texts)
   for (const text of texts) assert.equal((await operator.statesOf(text)).at(-1), 'Sent')
 })
@@ -47,7 +47,7 @@ test('one message loses ten answers in a row, and no other way tells of it: one 
     return (await operator.statesOf(text)).includes('Sent')
   }, 60)
   assert.equal(lostAnswers() - before, TIMES)
-  assert.deepEqual(await textsOf(world, booking), [text])
+  await assertStored(world, booking, [text])
   world.faults.clear()
   await operator.untilTexts([text])
   assert.equal((await operator.statesOf(text)).at(-1), 'Sent')

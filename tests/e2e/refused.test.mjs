@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openDemo } from './support/demo.mjs'
 import { openChat, STORED } from './support/harness.mjs'
-import { addBooking, textsOf, useWorld, whileForbidden } from './support/world.mjs'
+import { addBooking, assertStored, useWorld, whileForbidden } from './support/world.mjs'
 
 const REFUSED = 'You cannot have this.'
 const NEXT = 'But this you can.'
@@ -29,13 +29,13 @@ test('a 403 of the database is shown as failed with its reason, is not retried, 
   await operator.write(NEXT)
   await operator.untilShown(NEXT, 'sent')
   assert.equal(sendRequests() - before, ATTEMPTS + 1)
-  assert.deepEqual(await textsOf(world, booking), [NEXT])
+  await assertStored(world, booking, [NEXT])
   assert.match((await operator.statesOf(REFUSED)).at(-1), /^Failed/)
 
   await operator.retryButtonOf(REFUSED).click()
   await operator.untilShown(REFUSED, 'sent')
   await operator.untilTexts([NEXT, REFUSED])
-  assert.deepEqual(await textsOf(world, booking), [NEXT, REFUSED])
+  await assertStored(world, booking, [NEXT, REFUSED])
   assert.deepEqual(operator.exceptions, [])
 })
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openChat, STORED } from './support/harness.mjs'
-import { addBooking, textsOf, useWorld } from './support/world.mjs'
+import { addBooking, assertStored, useWorld } from './support/world.mjs'
 
 const TIMES = 10
 
@@ -21,6 +21,6 @@ test('a POST that Chromium repeats by itself makes no second row', async () => {
   const { hits, requests } = world.faults.list()
   assert.equal(hits.lose_answer, TIMES)
   assert.ok(requests['/rest/v1/rpc/chat_send'] > chat.sends.length, 'the server saw more requests than the page made')
-  assert.deepEqual(await textsOf(world, conversation), texts)
+  await assertStored(world, conversation, texts)
   assert.deepEqual(await chat.texts(), texts)
 })

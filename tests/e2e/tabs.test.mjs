@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openChat, STORED } from './support/harness.mjs'
 import { until } from './support/until.mjs'
-import { addBooking, rowsOf, textsOf, useWorld } from './support/world.mjs'
+import { addBooking, assertStored, rowsOf, textsOf, useWorld } from './support/world.mjs'
 
 const world = useWorld()
 
@@ -26,7 +26,7 @@ test('of two tabs the second enqueues and the first drains, one row each', async
   await second.untilAre(fromSecond, STORED)
   assert.deepEqual(sentBy(second), [])
   assert.deepEqual([...new Set(sentBy(first))], fromSecond)
-  assert.deepEqual(await textsOf(world, conversation), fromSecond)
+  await assertStored(world, conversation, fromSecond)
 
   const sendAll = (tab, name) => tab.page.evaluate((name) => {
     for (let index = 1; index <= 5; index++) window.send(`${name} ${index}`)
@@ -60,6 +60,6 @@ test('when the first is closed, the second takes over what is unsent', async () 
   await second.sendAndWait('After it')
   const expected = [...left, 'After it']
   assert.deepEqual([...new Set(sentBy(second))], expected)
-  assert.deepEqual(await textsOf(world, conversation), expected)
+  await assertStored(world, conversation, expected)
   assert.deepEqual(await second.texts(), expected)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openChat, STORED } from './support/harness.mjs'
 import { until } from './support/until.mjs'
-import { addBooking, rowsOf, textsOf, useWorld } from './support/world.mjs'
+import { addBooking, assertStored, rowsOf, useWorld } from './support/world.mjs'
 
 const world = useWorld()
 
@@ -30,7 +30,7 @@ test('tokens that expire with messages in flight fail nothing: all arrive, in or
     }
   }, texts)
   await chat.untilAre(texts, STORED)
-  assert.deepEqual(await textsOf(world, conversation), texts)
+  await assertStored(world, conversation, texts)
   assert.deepEqual(await chat.texts(), texts)
   const { delivery } = await chat.events()
   assert.deepEqual(delivery.filter(({ status, retry_count }) => status === 'failed' || retry_count > 0), [])

@@ -11,9 +11,12 @@ const pkg = fileURLToPath(new URL('../../../pkg/', import.meta.url))
 const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm', '.html': 'text/html; charset=utf-8' }
 const PAGES = { '/': 'harness.html', '/harness.js': 'harness.js' }
 
+/** Serves the page and the package; `put` adds a file. */
 export async function startHarness() {
+  const added = new Map()
   const server = createServer(async ({ url }, response) => {
     const path = normalize(new URL(url, 'http://localhost').pathname)
+    if (added.has(path)) return response.writeHead(200, { 'content-type': TYPES[extname(path)] }).end(added.get(path))
     const file = path.startsWith('/pkg/') ? join(pkg, path.slice('/pkg/'.length)) : PAGES[path] && join(here, PAGES[path])
     const found = file && (await stat(file).catch(() => null))
     if (!found) return response.writeHead(404).end()
@@ -23,6 +26,7 @@ export async function startHarness() {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${server.address().port}/`,
+    put: (path, body) => added.set(path, body),
     stop() {
       server.close()
       server.closeAllConnections()

@@ -1,10 +1,12 @@
 // What every end-to-end test stands on: a local Supabase, the demo's pages, a harness page, and a browser.
+import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import { startDemo } from '../../../dev/demo/server.mjs'
 import { startStack } from '../../../dev/stack/index.mjs'
 import { chromium } from '../../../scripts/setup.mjs'
 import { launch } from './browser.mjs'
 import { startHarness } from './harness.mjs'
+import { until } from './until.mjs'
 
 /** Starts all of it before the tests of a file and stops it after them; answers an object that is filled by then. */
 export function useWorld({ stack: stackOptions } = {}) {
@@ -43,6 +45,15 @@ export function rowsOf({ sql }, conversationId) {
 }
 
 export const textsOf = async (world, conversationId) => (await rowsOf(world, conversationId)).map(({ content }) => content)
+
+/**
+ * Exactly these messages are stored, in this order. A page may know of a row before other sessions of the database see
+ * it: what is committed is told to the live channel first.
+ */
+export async function assertStored(world, conversationId, expected) {
+  await until(`${expected.length} rows are stored`, async () => (await textsOf(world, conversationId)).length >= expected.length)
+  assert.deepEqual(await textsOf(world, conversationId), expected)
+}
 
 /** Runs `work` while the database answers every `chat_send` with 403. */
 export async function whileForbidden({ sql }, work) {
