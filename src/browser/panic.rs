@@ -1,6 +1,7 @@
-//! A panic poisons the whole instance: every client of it learns that it crashed.
+//! A panic poisons the whole instance: every client of it learns that it crashed. In what is released a panic is a
+//! trap without words; the driver notices that its work was left undone.
 
-use std::{cell::RefCell, panic, sync::Once};
+use std::cell::RefCell;
 
 use crate::json::object;
 use js_sys::{Array, Function, Reflect};
@@ -19,16 +20,6 @@ extern "C" {
 }
 
 pub fn watch(host: &JsValue) {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            // The place alone: a panic's words may quote what people wrote.
-            let place = info.location().map(|place| format!("{}:{}", place.file(), place.line()));
-            report(&place.unwrap_or_default());
-            before(info);
-        }));
-    });
     HOSTS.with_borrow_mut(|hosts| hosts.push(host.clone()));
 }
 

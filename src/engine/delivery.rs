@@ -164,7 +164,7 @@ impl Engine {
         }
         match &settlement.misconfigured {
             Some(failure) => self.problem(None, &failure.code.clone(), &failure.message.clone()),
-            None => self.clear_problem(None, "schema_missing"),
+            None => self.clear_problem("schema_missing"),
         }
         let Some(generation) = self.role.generation().filter(|_| !settlement.verdicts.is_empty()) else {
             return self.outbox.finish(&settlement);
@@ -293,8 +293,7 @@ impl Engine {
     /// An own message is on the server: from here on its ticks are followed.
     fn note_sent(&mut self, message: &StoredMessage) {
         if message.kind == Kind::Message {
-            let conversation = self.awaiting_ticks.entry(message.conversation_id.clone()).or_default();
-            conversation.insert(message.seq, message.id.clone());
+            self.awaiting_ticks.push(message.clone());
             self.announce(&message.conversation_id, &message.id, DeliveryStatus::Sent, 0, None);
             self.announce_ticks(&message.conversation_id);
         }

@@ -93,7 +93,7 @@ impl Engine {
 
     /// Of the database, the lock and the channel: one project, one user.
     fn name(&self) -> String {
-        let project = self.config.url.split("://").last().unwrap_or_default();
+        let project = self.config.url.trim_start_matches(|c| c != '/').trim_start_matches('/');
         format!("surechat:1:{project}:{}", self.user_id)
     }
 
@@ -273,7 +273,7 @@ impl Engine {
             Event::State(_) | Event::PresenceState { .. } | Event::PresenceDiff { .. } | Event::Change { .. } => {}
             Event::ChannelReady { .. } => {
                 self.health.set_ready(true);
-                self.clear_problem(None, "realtime_refused");
+                self.clear_problem("realtime_refused");
                 self.sync.set_live(now, true);
                 self.sync.all_due();
                 self.outbox.resume();

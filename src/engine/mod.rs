@@ -138,8 +138,8 @@ pub struct Engine {
     acking: bool,
     ack_not_before: u64,
     ack_failures: u32,
-    /// Own messages of this session by conversation and seq, until they are read.
-    awaiting_ticks: LiteMap<String, LiteMap<u64, MessageId>>,
+    /// Own messages of this session, until they are read.
+    awaiting_ticks: Vec<StoredMessage>,
 
     requests: LiteMap<RequestId, Request>,
     last_request: RequestId,
@@ -150,14 +150,15 @@ pub struct Engine {
     said_status: Option<ConnectionStatus>,
     said_pending: Option<Vec<(String, usize)>>,
     said_delivery: LiteMap<MessageId, DeliveryStatus>,
-    problems: LiteMap<Option<String>, Problem>,
+    /// By conversation; `None` for those of the whole client.
+    problems: Vec<(Option<String>, Problem)>,
     tell_changed: bool,
 }
 
 impl Engine {
     pub fn new(config: Config, seed: u64) -> Self {
         let mut seeds = fastrand::Rng::with_seed(seed);
-        let endpoint = format!("{}/realtime/v1/websocket", config.url.replacen("http", "ws", 1));
+        let endpoint = format!("ws{}/realtime/v1/websocket", config.url.strip_prefix("http").unwrap_or(&config.url));
         Self {
             now: Now::default(),
             phase: Phase::New,
@@ -182,7 +183,7 @@ impl Engine {
             acking: false,
             ack_not_before: 0,
             ack_failures: 0,
-            awaiting_ticks: LiteMap::new(),
+            awaiting_ticks: Vec::new(),
             requests: LiteMap::new(),
             last_request: 0,
             effects: VecDeque::new(),
@@ -191,7 +192,7 @@ impl Engine {
             said_status: None,
             said_pending: None,
             said_delivery: LiteMap::new(),
-            problems: LiteMap::new(),
+            problems: Vec::new(),
             tell_changed: false,
             config,
         }

@@ -3,7 +3,7 @@
 use super::{Engine, Phase, Problem, Shown, Update};
 use crate::{
     health::ConnectionStatus,
-    message::{DeliveryStatus, Failure, MessageId},
+    message::{DeliveryStatus, Failure, MessageId, StoredMessage},
     tabs::TabMessage,
     timeline::{self, Pending},
 };
@@ -113,10 +113,14 @@ impl Engine {
     pub(super) fn announce_ticks(&mut self, conversation_id: &str) {
         let Some(conversation) = self.sync.get(conversation_id) else { return };
         let (delivered, read) = conversation.watermarks(&self.user_id);
-        let Some(waiting) = self.awaiting_ticks.get_mut(conversation_id) else { return };
-        let risen: Vec<(u64, MessageId)> =
-            waiting.iter().filter(|(seq, _)| **seq <= delivered).map(|(seq, id)| (*seq, id.clone())).collect();
-        waiting.retain(|seq, _| *seq > read);
+        let waits = |message: &StoredMessage| message.conversation_id == conversation_id;
+        let risen: Vec<(u64, MessageId)> = self
+            .awaiting_ticks
+            .iter()
+            .filter(|message| waits(message) && message.seq <= delivered)
+            .map(|message| (message.seq, message.id.clone()))
+            .collect();
+        self.awaiting_ticks.retain(|message| !waits(message) || message.seq > read);
         for (seq, id) in risen {
             self.announce(conversation_id, &id, timeline::tick(seq, delivered, read), 0, None);
         }
@@ -152,25 +156,35 @@ impl Engine {
 
     // ---- problems
 
+    pub(super) fn problem_of(&self, conversation_id: Option<&str>) -> Option<&Problem> {
+        self.problems.iter().find(|(of, _)| of.as_deref() == conversation_id).map(|(_, problem)| problem)
+    }
+
     pub(super) fn problem(&mut self, conversation_id: Option<String>, code: &str, message: &str) {
         let problem = Problem::new(code, message);
-        if self.problems.get(&conversation_id) != Some(&problem) {
-            self.problems.insert(conversation_id.clone(), problem.clone());
+        if self.problem_of(conversation_id.as_deref()) != Some(&problem) {
+            self.problems.retain(|(of, _)| *of != conversation_id);
+            self.problems.push((conversation_id.clone(), problem.clone()));
             self.updates.push_back(Update::Problem { conversation_id, error: Some(problem) });
         }
     }
 
-    pub(super) fn clear_problem(&mut self, conversation_id: Option<String>, code: &str) {
-        if self.problems.get(&conversation_id).is_some_and(|problem| problem.code == code) {
-            self.problems.remove(&conversation_id);
-            self.updates.push_back(Update::Problem { conversation_id, error: None });
+    /// The problem of the whole client that has this code, if it has it, has passed.
+    pub(super) fn clear_problem(&mut self, code: &str) {
+        if self.problem_of(None).is_some_and(|problem| problem.code == code) {
+            self.forget_problem(None);
         }
     }
 
+    /// Whatever was wrong with the conversation has passed.
     pub(super) fn clear_conversation_problem(&mut self, conversation_id: &str) {
-        if self.problems.remove(&Some(conversation_id.to_owned())).is_some() {
-            let conversation_id = Some(conversation_id.to_owned());
-            self.updates.push_back(Update::Problem { conversation_id, error: None });
+        if self.problem_of(Some(conversation_id)).is_some() {
+            self.forget_problem(Some(conversation_id.to_owned()));
         }
+    }
+
+    fn forget_problem(&mut self, conversation_id: Option<String>) {
+        self.problems.retain(|(of, _)| *of != conversation_id);
+        self.updates.push_back(Update::Problem { conversation_id, error: None });
     }
 }

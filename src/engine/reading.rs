@@ -151,7 +151,7 @@ impl Engine {
                     self.outbox.resume();
                 }
                 let synced = self.sync.answered(self.now.mono, rest::read_sync(&body), &self.user_id);
-                self.clear_problem(None, "schema_missing");
+                self.clear_problem("schema_missing");
                 return synced.into_iter().for_each(|(id, synced)| self.synced(id, synced));
             }
             Outcome::Unauthorized => return self.sync.abandon(),
@@ -200,7 +200,7 @@ impl Engine {
         let (ready, waiting) =
             std::mem::take(&mut self.reloads).into_iter().partition(|reload| reload.conversation_id == conversation_id);
         self.reloads = waiting;
-        let refused = self.problems.get(&Some(conversation_id)).cloned();
+        let refused = self.problem_of(Some(&conversation_id)).cloned();
         match refused {
             Some(problem) => self.fail_reloads(ready, &problem.code, &problem.message),
             None => ready.into_iter().for_each(|reload| self.done(reload.op, Value::Null)),

@@ -1,5 +1,7 @@
 use crate::json;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
+
 use super::*;
 
 fn jwt(user: &str, lifetime_s: u64, salt: u64) -> String {
@@ -103,4 +105,13 @@ fn debug_output_hides_the_token() {
     let session = answered(&jwt("ann", 3_600, 0));
     let token = session.token(1, "ann").unwrap();
     assert!(!format!("{token:?}").contains(&token.jwt));
+}
+
+#[test]
+fn base64url_is_read_as_a_library_reads_it() {
+    for text in ["", "Zg", "Zm8", "Zm9v", "-_-_", "____", "AAAAAAAA"] {
+        assert_eq!(decode_base64url(text), Base64UrlUnpadded::decode_vec(text).ok(), "{text}");
+    }
+    assert_eq!(decode_base64url("Zm9v="), None);
+    assert_eq!(decode_base64url("Zm+v"), None);
 }
