@@ -65,6 +65,6 @@ async function bind(module) {
 async function optimize() {
   const wasm = join(OUT, 'surechat_bg.wasm')
   const optimized = `${wasm}.optimized`
-  await run('node_modules/.bin/wasm-opt', ['-Oz', '--one-caller-inline-max-function-size=0', wasm, '-o', optimized, '--strip-target-features'])
+  await run('node_modules/.bin/wasm-opt', ['-Os', '--one-caller-inline-max-function-size=20', wasm, '-o', optimized, '--strip-target-features'])
   renameSync(join(root, optimized), join(root, wasm))
 }
