@@ -15,50 +15,53 @@ pub fn to_js(value: &Value) -> JsValue {
 /// Deeper than anybody means it, and safe on a small stack.
 const MAX_DEPTH: u32 = 128;
 
-/// What is not JSON is `null`, and so is what lies too deep.
+/// What is not JSON is `null`, and so is all of what lies too deep somewhere.
 pub fn from_js(value: &JsValue) -> Value {
-    read(value, MAX_DEPTH)
+    read(value, MAX_DEPTH).unwrap_or_default()
 }
 
-fn read(value: &JsValue, depth: u32) -> Value {
-    let Some(depth) = depth.checked_sub(1) else {
-        return Value::Null;
-    };
+fn read(value: &JsValue, depth: u32) -> Option<Value> {
+    let depth = depth.checked_sub(1)?;
     if let Some(text) = value.as_string() {
-        return Value::String(text);
+        return Some(Value::String(text));
     }
     if let Some(number) = value.as_f64() {
-        return if number.is_finite() { Value::Number(number) } else { Value::Null };
+        return Some(if number.is_finite() { Value::Number(number) } else { Value::Null });
     }
     if let Some(value) = value.as_bool() {
-        return Value::Bool(value);
+        return Some(Value::Bool(value));
     }
     if let Some(items) = value.dyn_ref::<Array>() {
-        return json::list(items.iter().map(|item| read(&item, depth)));
+        return items.iter().map(|item| read(&item, depth)).collect::<Option<Vec<_>>>().map(Value::Array);
     }
     let Some(object) = value.dyn_ref::<Object>().filter(|_| !value.is_function()) else {
-        return Value::Null;
+        return Some(Value::Null);
     };
     let mut fields = json::Object::default();
     for field in Object::entries(object).iter() {
         let field: Array = field.unchecked_into();
-        fields.push(field.get(0).as_string().unwrap_or_default(), read(&field.get(1), depth));
+        fields.push(field.get(0).as_string().unwrap_or_default(), read(&field.get(1), depth)?);
     }
-    fields.into()
+    Some(fields.into())
 }
 
 /// What `JSON.stringify` makes of an app's own object, except that what it would drop in silence (functions, symbols)
-/// spoils the whole, as cycles and BigInts do: then, and for `undefined` itself, it is `null`.
+/// spoils the whole, as cycles, BigInts and too great a depth do: then, and for `undefined` itself, it is `null`.
 pub fn from_app(value: &JsValue) -> Value {
     let mut keep = |_key: JsString, value: JsValue| {
         if value.is_function() || value.is_symbol() { Err(JsError::new("not JSON")) } else { Ok(Some(value)) }
     };
-    let json = JSON::stringify_with_replacer_func(value, &mut keep, None);
-    json.ok().and_then(|text| text.as_string()).and_then(|text| parse(&text)).unwrap_or_default()
+    let mut is_cut = false;
+    JSON::stringify_with_replacer_func(value, &mut keep, None)
+        .ok()
+        .and_then(|text| JSON::parse(&text.as_string()?).ok())
+        .map(|value| read(&value, MAX_DEPTH, &mut is_cut))
+        .filter(|_| !is_cut)
+        .unwrap_or_default()
 }
 
 pub fn parse(text: &str) -> Option<Value> {
-    JSON::parse(text).ok().map(|value| from_js(&value))
+    read(&JSON::parse(text).ok()?, MAX_DEPTH)
 }
 
 pub fn print(value: &Value) -> String {

@@ -2,6 +2,7 @@
 
 use super::{Object, Value};
 
+#[cfg(not(target_family = "wasm"))]
 pub fn parse(text: &str) -> Option<Value> {
     serde_json::from_str::<serde_json::Value>(text).ok().map(Value::from)
 }
