@@ -51,13 +51,8 @@ pub fn from_app(value: &JsValue) -> Value {
     let mut keep = |_key: JsString, value: JsValue| {
         if value.is_function() || value.is_symbol() { Err(JsError::new("not JSON")) } else { Ok(Some(value)) }
     };
-    let mut is_cut = false;
-    JSON::stringify_with_replacer_func(value, &mut keep, None)
-        .ok()
-        .and_then(|text| JSON::parse(&text.as_string()?).ok())
-        .map(|value| read(&value, MAX_DEPTH, &mut is_cut))
-        .filter(|_| !is_cut)
-        .unwrap_or_default()
+    let json = JSON::stringify_with_replacer_func(value, &mut keep, None);
+    json.ok().and_then(|text| text.as_string()).and_then(|text| parse(&text)).unwrap_or_default()
 }
 
 pub fn parse(text: &str) -> Option<Value> {
