@@ -36,6 +36,7 @@ const STEPS = [
   { name: 'size', command: script('scripts/size.mjs') },
   { name: 'types', command: () => ['tsc', '-p', 'tsconfig.json'] },
   { name: 'types-guide', command: () => ['tsc', '-p', 'tests/types'] },
+  { name: 'types-demo', command: () => ['tsc', '-p', 'dev/demo'] },
   { name: 'unit', command: () => ['vitest', 'run'] },
   { name: 'sql', command: nodeTests('tests/sql') },
   { name: 'stack', command: nodeTests('tests/stack') },

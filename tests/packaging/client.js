@@ -22,7 +22,6 @@ export async function report(send) {
       durable: client.getSnapshot().durable,
       content,
       delivery_status,
-      text: document.body.textContent,
     },
   })
 }

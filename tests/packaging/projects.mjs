@@ -69,7 +69,7 @@ export async function serve(folder, { wasmType = TYPES['.wasm'] } = {}) {
 }
 
 /** Opens the page and checks what client.js reports: the wasm runs, and a message is kept although no server answers. */
-export async function assertWorks(url) {
+export async function assertWorks(url, { shows } = {}) {
   const browser = await playwright.launch({
     executablePath: chromium(),
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
@@ -94,7 +94,7 @@ export async function assertWorks(url) {
     assert.equal(report.pending, 1)
     assert.equal(report.content, 'Hello')
     assert.equal(report.delivery_status, 'sending')
-    return report
+    if (shows) await page.getByText(shows).waitFor({ timeout: 10_000 })
   } finally {
     await browser.close()
   }

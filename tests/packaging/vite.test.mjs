@@ -25,8 +25,7 @@ test('an empty Vite and React project builds it with exactly one .wasm', () => {
 test('the built page loads the wasm, keeps a message although no server answers, and shows it', async () => {
   const site = await serve(join(folder, 'dist'))
   try {
-    const { text } = await assertWorks(site.url)
-    assert.match(text, /Hello/)
+    await assertWorks(site.url, { shows: 'Hello' })
   } finally {
     await site.stop()
   }
@@ -37,7 +36,7 @@ test('so does the page of the Vite development server', async () => {
   const server = await createServer({ root: folder, server: { host: '127.0.0.1', port: 0 }, logLevel: 'error' })
   try {
     await server.listen()
-    await assertWorks(server.resolvedUrls.local[0])
+    await assertWorks(server.resolvedUrls.local[0], { shows: 'Hello' })
   } finally {
     await server.close()
   }
