@@ -5,7 +5,7 @@ use crate::json::Value;
 use super::{Engine, OperationId, Phase, Reload, Request, Shown, delivery::cached};
 use crate::{
     engine::Effect,
-    json::text,
+    json::{number, text},
     message::{Kind, Member, StoredMessage},
     rest::{self, HttpError, HttpResponse, Outcome, SyncStatus},
     store::{Key, MAX_NUMBER, Operation, Reply, StoreError, StoreResult, Table, Transaction, is_known},
@@ -221,7 +221,11 @@ impl Engine {
             // Cut short, or of a later version: the server has the whole of it.
             None => {
                 if let Some(conversation_id) = text(payload, "conversation_id") {
-                    self.sync.track(conversation_id).due = true;
+                    let conversation = self.sync.track(conversation_id);
+                    match number(payload, "seq") {
+                        Some(seq) => conversation.announce(seq),
+                        None => conversation.due = true,
+                    }
                 }
             }
         }

@@ -7,6 +7,10 @@ use crate::{
     store::{RECORD_VERSION, is_known},
 };
 
+/// A commit is told live before other sessions of the database see it, mostly by less than a moment. An answer that
+/// stays below what was heard of for this long is believed: the database was set back.
+pub(super) const LAG_LIMIT_MS: u64 = 5_000;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversation {
     pub id: String,
@@ -25,8 +29,19 @@ pub struct Conversation {
     pub others_seq: u64,
     /// It is to be asked for.
     pub due: bool,
+    /// The newest row that was heard of.
+    announced: u64,
+    /// Since when answers end below what was heard of before they were asked for.
+    behind_since: Option<u64>,
     /// Rows beyond a hole.
     ahead: Vec<StoredMessage>,
+}
+
+/// What was known when a request was built.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub cursor: u64,
+    newest: u64,
 }
 
 /// What is to be shown and written after rows came in.
@@ -50,6 +65,8 @@ impl Conversation {
             members: Vec::new(),
             others_seq: 0,
             due: true,
+            announced: 0,
+            behind_since: None,
             ahead: Vec::new(),
         }
     }
@@ -59,11 +76,18 @@ impl Conversation {
         !self.incarnation.is_empty()
     }
 
+    /// There is a row of this `seq`.
+    pub fn announce(&mut self, seq: u64) {
+        self.announced = self.announced.max(seq);
+        self.due |= self.cursor < seq;
+    }
+
     /// A row that came live, or as the answer to our own sending.
     pub fn take_row(&mut self, row: StoredMessage, user_id: &str) -> Merge {
         if self.is_known() && row.seq <= self.cursor {
             return Merge::default();
         }
+        self.announced = self.announced.max(row.seq);
         self.hold(row);
         let rows = if self.is_known() { self.take_contiguous() } else { Vec::new() };
         if !self.ahead.is_empty() {
@@ -73,10 +97,35 @@ impl Conversation {
         Merge { reset: false, rows }
     }
 
-    /// The answer to a request that asked from `asked_from` on.
-    pub(super) fn merge(&mut self, asked_from: u64, answer: SyncAnswer, user_id: &str) -> Merge {
-        let other_database = self.incarnation != answer.incarnation || answer.last_seq < asked_from;
-        let reset = self.is_known() && other_database;
+    pub(super) fn ask(&mut self) -> Asked {
+        self.due = false;
+        Asked { cursor: self.cursor, newest: self.cursor.max(self.announced) }
+    }
+
+    /// The last answer did not know yet what we have heard of.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind_since.is_some()
+    }
+
+    pub(super) fn merge(&mut self, now: u64, asked: Asked, answer: SyncAnswer, user_id: &str) -> Merge {
+        let other_incarnation = self.is_known() && self.incarnation != answer.incarnation;
+        let older = answer.last_seq < asked.cursor;
+        if !other_incarnation && answer.last_seq < asked.newest {
+            let since = *self.behind_since.get_or_insert(now);
+            if now < since + LAG_LIMIT_MS {
+                self.due = true;
+                if older {
+                    return Merge::default();
+                }
+            } else {
+                self.announced = answer.last_seq;
+                self.ahead.retain(|row| row.seq <= answer.last_seq);
+                self.behind_since = None;
+            }
+        } else {
+            self.behind_since = None;
+        }
+        let reset = other_incarnation || older;
         if reset {
             *self = Self::new(&self.id);
         }
@@ -101,7 +150,7 @@ impl Conversation {
         self.cursor = self.cursor.max(answer.through_seq);
         rows.append(&mut self.take_contiguous());
         self.note_others(&rows, user_id);
-        self.due = self.cursor < answer.last_seq || !self.ahead.is_empty();
+        self.due = self.cursor < answer.last_seq.max(self.announced) || !self.ahead.is_empty();
         Merge { reset, rows }
     }
 

@@ -2,19 +2,24 @@
 //!
 //! `seq` counts the rows of a conversation without holes. A row that follows the cursor moves it;
 //! a row beyond a hole waits and makes the conversation due for a `chat_sync`, whose answer
-//! decides: what it lacks below its `through_seq` is gone. Another incarnation, or an answer that
-//! ends below the cursor that was asked from, means another database: the cache is dropped.
+//! decides: what it lacks below its `through_seq` is gone. Another incarnation, or answers that go on
+//! ending below the cursor that was asked from, mean another database: the cache is dropped.
 
 mod conversation;
 
 use litemap::LiteMap;
 
+use conversation::Asked;
+#[cfg(test)]
+use conversation::LAG_LIMIT_MS;
 pub use conversation::{Conversation, Merge};
 
 use crate::rest::{SyncAnswer, SyncStatus};
 
 /// Pauses after failed requests; each is drawn between its half and its whole.
 const BACKOFF_MS: [u64; 5] = [1_000, 2_000, 5_000, 10_000, 30_000];
+/// Before an answer is asked for again that did not know yet what was told live.
+const LAG_PAUSE_MS: u64 = 250;
 /// First pages of one request: the server answers them whole or not at all.
 const FIRST_PAGES: usize = 4;
 /// Losses that give no signal are found after this long while the live channel is ready.
@@ -50,8 +55,8 @@ pub enum Synced {
 #[derive(Debug)]
 pub struct Sync {
     conversations: LiteMap<String, Conversation>,
-    /// The cursors that the request under way carries.
-    flight: Option<Vec<(String, u64)>>,
+    /// What the request under way asks for.
+    flight: Option<Vec<(String, Asked)>>,
     failures: usize,
     not_before: u64,
     live: bool,
@@ -139,7 +144,7 @@ impl Sync {
             return Vec::new();
         }
         let mut first_pages = 0;
-        let flight: Vec<(String, u64)> = self
+        let flight: Vec<(String, Asked)> = self
             .conversations
             .iter_mut()
             .map(|(_, conversation)| conversation)
@@ -147,10 +152,7 @@ impl Sync {
                 first_pages += usize::from(conversation.due && !conversation.is_known());
                 conversation.due && (conversation.is_known() || first_pages <= FIRST_PAGES)
             })
-            .map(|conversation| {
-                conversation.due = false;
-                (conversation.id.clone(), conversation.cursor)
-            })
+            .map(|conversation| (conversation.id.clone(), conversation.ask()))
             .collect();
         let asked: Vec<_> = flight
             .iter()
@@ -187,10 +189,15 @@ impl Sync {
         let mut synced = Vec::new();
         for answer in answers {
             let Some(place) = asked.iter().position(|(id, _)| *id == answer.conversation_id) else { continue };
-            let (id, cursor) = asked.swap_remove(place);
+            let (id, asked) = asked.swap_remove(place);
             let Some(conversation) = self.conversations.get_mut(&id) else { continue };
             match answer.status {
-                SyncStatus::Ok => synced.push((id, Synced::Merged(conversation.merge(cursor, answer, user_id)))),
+                SyncStatus::Ok => {
+                    synced.push((id, Synced::Merged(conversation.merge(now, asked, answer, user_id))));
+                    if conversation.is_behind() {
+                        self.not_before = now + LAG_PAUSE_MS;
+                    }
+                }
                 refused => synced.push((id, Synced::Refused(refused))),
             }
         }

@@ -137,16 +137,73 @@ fn a_late_answer_takes_nothing_back() {
 }
 
 #[test]
-fn another_incarnation_or_a_database_that_is_older_than_we_are_drops_what_is_held() {
-    for other in [answer("i2", 1, 2, 2), answer("i1", 1, 2, 2)] {
-        let mut sync = known(50);
-        sync.track("b1").due = true;
-        sync.take_request(0);
-        let merge = merged(sync.answered(0, vec![other], "me"));
-        assert_eq!((merge.reset, seqs(&merge)), (true, vec![1, 2]));
-        let conversation = sync.get("b1").expect("tracked");
-        assert_eq!((conversation.cursor, conversation.stored), (2, 0));
-    }
+fn another_incarnation_drops_what_is_held() {
+    let mut sync = known(50);
+    sync.track("b1").due = true;
+    sync.take_request(0);
+    let merge = merged(sync.answered(0, vec![answer("i2", 1, 2, 2)], "me"));
+    assert_eq!((merge.reset, seqs(&merge)), (true, vec![1, 2]));
+    let conversation = sync.get("b1").expect("tracked");
+    assert_eq!((conversation.cursor, conversation.stored), (2, 0));
+}
+
+/// Asks at `now` and gets this answer.
+fn ask(sync: &mut Sync, now: u64, answer: SyncAnswer) -> Merge {
+    sync.hurry();
+    assert!(!sync.take_request(now).is_empty());
+    merged(sync.answered(now, vec![answer], "me"))
+}
+
+#[test]
+fn a_row_that_came_live_before_requests_see_it_stays_and_is_asked_for_until_they_do() {
+    let mut sync = known(3);
+    assert_eq!(seqs(&sync.track("b1").take_row(row(4, "you"), "me")), [4]);
+    sync.track("b1").due = true;
+    let too_early = ask(&mut sync, 0, answer("i1", 1, 3, 3));
+    assert_eq!((too_early.reset, seqs(&too_early)), (false, vec![]));
+    assert_eq!(sync.get("b1").map(|conversation| conversation.cursor), Some(4));
+    assert!(!sync.is_due(0), "not at once");
+    assert!(sync.is_due(LAG_PAUSE_MS));
+    ask(&mut sync, LAG_PAUSE_MS, SyncAnswer { rows: Vec::new(), ..answer("i1", 5, 4, 4) });
+    assert!(!sync.is_due(LAG_PAUSE_MS));
+    assert_eq!(sync.get("b1").map(|conversation| conversation.cursor), Some(4));
+}
+
+#[test]
+fn what_was_announced_is_asked_for_until_it_is_there() {
+    let mut sync = known(3);
+    sync.track("b1").announce(4);
+    let too_early = ask(&mut sync, 0, SyncAnswer { rows: Vec::new(), ..answer("i1", 4, 3, 3) });
+    assert!(seqs(&too_early).is_empty());
+    assert!(sync.is_due(LAG_PAUSE_MS));
+    assert_eq!(seqs(&ask(&mut sync, LAG_PAUSE_MS, answer("i1", 4, 4, 4))), [4]);
+    assert!(!sync.is_due(LAG_PAUSE_MS));
+    sync.track("b1").announce(4);
+    assert!(!sync.is_due(LAG_PAUSE_MS), "it is known");
+}
+
+#[test]
+fn a_database_that_stays_older_than_we_are_drops_what_is_held() {
+    let mut sync = known(50);
+    sync.track("b1").due = true;
+    assert!(!ask(&mut sync, 0, answer("i1", 1, 2, 2)).reset);
+    assert!(!ask(&mut sync, LAG_LIMIT_MS - 1, answer("i1", 1, 2, 2)).reset);
+    let merge = ask(&mut sync, LAG_LIMIT_MS, answer("i1", 1, 2, 2));
+    assert_eq!((merge.reset, seqs(&merge)), (true, vec![1, 2]));
+    let conversation = sync.get("b1").expect("tracked");
+    assert_eq!((conversation.cursor, conversation.stored, conversation.due), (2, 0, false));
+}
+
+#[test]
+fn a_row_that_came_live_and_never_was_committed_is_not_asked_for_for_ever() {
+    let mut sync = known(3);
+    sync.track("b1").take_row(row(6, "you"), "me");
+    let nothing = || SyncAnswer { rows: Vec::new(), ..answer("i1", 4, 3, 3) };
+    ask(&mut sync, 0, nothing());
+    assert!(sync.is_due(LAG_PAUSE_MS));
+    ask(&mut sync, LAG_LIMIT_MS, nothing());
+    assert!(!sync.is_due(LAG_LIMIT_MS));
+    assert_eq!(seqs(&sync.track("b1").take_row(row(4, "you"), "me")), [4]);
 }
 
 #[test]

@@ -69,6 +69,34 @@ fn an_event_without_its_row_is_fetched() {
 }
 
 #[test]
+fn a_message_that_came_live_before_requests_see_it_never_leaves_the_screen() {
+    let mut world = World::started();
+    world.receive(&id(1), "one");
+    world.server.unseen = 1;
+    world.receive(&id(2), "two");
+    world.command(Command::Reload { op: 70, conversation_id: BOOKING.into() });
+    assert_eq!(contents(&world), ["one", "two"]);
+    world.server.unseen = 0;
+    world.run_for(1_000);
+    assert_eq!(contents(&world), ["one", "two"]);
+    let reset = |update: &Update| matches!(update, Update::Messages { patch, .. } if patch.reset);
+    assert_eq!(world.updates.iter().filter(|update| reset(update)).count(), 1, "at first only");
+}
+
+#[test]
+fn an_event_without_its_row_that_came_before_requests_see_the_row_is_fetched_soon() {
+    let mut world = World::started();
+    world.live = false;
+    world.server.unseen = 1;
+    world.receive(&id(1), "a long one");
+    world.broadcast("message", &json!({"conversation_id": BOOKING, "seq": 1, "id": id(1)}));
+    assert_eq!(contents(&world).len(), 0);
+    world.server.unseen = 0;
+    world.run_for(1_000);
+    assert_eq!(contents(&world), ["a long one"]);
+}
+
+#[test]
 fn a_loss_without_any_signal_is_found_within_the_reconcile_period() {
     let mut world = World::started();
     world.live = false;

@@ -26,6 +26,8 @@ pub struct Server {
     pub requests: Vec<(u64, String)>,
     /// Content that makes the whole request fail, as a constraint of the app's would.
     pub poison: Option<&'static str>,
+    /// Rows at the end of each conversation that are committed and told live, but not visible to `chat_sync` yet.
+    pub unseen: usize,
     /// What goes out live, as broadcasts of the inbox.
     pub live: Vec<(&'static str, Value)>,
 }
@@ -144,9 +146,11 @@ impl Server {
             if !members.iter().any(|member| member["user_id"] == user) {
                 return json!({"conversation_id": id, "status": "forbidden"});
             }
-            let from = cursor["seq"].as_u64().unwrap_or(0);
-            let rows: Vec<&Value> = rows.iter().filter(|row| row["seq"].as_u64() > Some(from)).collect();
-            let last = from.max(self.rows[id].len() as u64);
+            let last = rows.len().saturating_sub(self.unseen) as u64;
+            // From above the end, as from nowhere, it is the newest page.
+            let from = cursor["seq"].as_u64().filter(|seq| *seq <= last).unwrap_or(0);
+            let rows: Vec<&Value> =
+                rows[..last as usize].iter().filter(|row| row["seq"].as_u64() > Some(from)).collect();
             json!({"conversation_id": id, "status": "ok", "incarnation": "11111111-1111-4111-8111-111111111111",
                 "last_seq": last, "through_seq": last, "first_seq": from + 1, "rows": rows, "members": members})
         });
