@@ -27,7 +27,7 @@ export const esbuildOptions = {
 export function buildPackage({ dev }) {
   const files = [
     'Cargo.toml', 'tsconfig.json', 'tsconfig.build.json', 'scripts/lib/bundle.mjs',
-    ...filesBelow('js'), ...filesBelow('pkg-template'),
+    ...filesBelow('js'), ...filesBelow('pkg-template'), ...filesBelow('supabase'),
   ]
   return unlessFresh(OUT, { files, variant: dev ? 'dev' : 'release' }, async () => {
     rmSync(join(root, OUT), { recursive: true, force: true })
@@ -38,6 +38,7 @@ export function buildPackage({ dev }) {
     copyFileSync(join(root, 'js/wasm/surechat_bg.wasm'), join(root, OUT, 'wasm/surechat_bg.wasm'))
     await run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json', '--outDir', join(OUT, 'types')])
     cpSync(join(root, 'pkg-template'), join(root, OUT), { recursive: true })
+    cpSync(join(root, 'supabase'), join(root, OUT, 'supabase'), { recursive: true })
     writeManifest()
   })
 }

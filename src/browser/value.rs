@@ -15,13 +15,24 @@ pub fn to_js(value: &Value) -> JsValue {
 /// Deeper than anybody means it, and safe on a small stack.
 const MAX_DEPTH: u32 = 128;
 
-/// What is not JSON is `null`, and so is all of what lies too deep somewhere.
-pub fn from_js(value: &JsValue) -> Value {
-    read(value, MAX_DEPTH).unwrap_or_default()
+/// What is to become of what lies too deep.
+#[derive(Clone, Copy, PartialEq)]
+enum TooDeep {
+    /// It spoils the whole: an app hears that its metadata cannot be sent.
+    Refused,
+    /// It is `null`: one odd row of somebody else must not spoil an answer.
+    Cut,
 }
 
-fn read(value: &JsValue, depth: u32) -> Option<Value> {
-    let depth = depth.checked_sub(1)?;
+/// What is not JSON is `null`.
+pub fn from_js(value: &JsValue) -> Value {
+    read(value, MAX_DEPTH, TooDeep::Cut).unwrap_or_default()
+}
+
+fn read(value: &JsValue, depth: u32, too_deep: TooDeep) -> Option<Value> {
+    if depth == 0 {
+        return (too_deep == TooDeep::Cut).then_some(Value::Null);
+    }
     if let Some(text) = value.as_string() {
         return Some(Value::String(text));
     }
@@ -31,8 +42,9 @@ fn read(value: &JsValue, depth: u32) -> Option<Value> {
     if let Some(value) = value.as_bool() {
         return Some(Value::Bool(value));
     }
+    let inner = |value: &JsValue| read(value, depth - 1, too_deep);
     if let Some(items) = value.dyn_ref::<Array>() {
-        return items.iter().map(|item| read(&item, depth)).collect::<Option<Vec<_>>>().map(Value::Array);
+        return items.iter().map(|item| inner(&item)).collect::<Option<Vec<_>>>().map(Value::Array);
     }
     let Some(object) = value.dyn_ref::<Object>().filter(|_| !value.is_function()) else {
         return Some(Value::Null);
@@ -40,7 +52,7 @@ fn read(value: &JsValue, depth: u32) -> Option<Value> {
     let mut fields = json::Object::default();
     for field in Object::entries(object).iter() {
         let field: Array = field.unchecked_into();
-        fields.push(field.get(0).as_string().unwrap_or_default(), read(&field.get(1), depth)?);
+        fields.push(field.get(0).as_string().unwrap_or_default(), inner(&field.get(1))?);
     }
     Some(fields.into())
 }
@@ -52,11 +64,12 @@ pub fn from_app(value: &JsValue) -> Value {
         if value.is_function() || value.is_symbol() { Err(JsError::new("not JSON")) } else { Ok(Some(value)) }
     };
     let json = JSON::stringify_with_replacer_func(value, &mut keep, None);
-    json.ok().and_then(|text| text.as_string()).and_then(|text| parse(&text)).unwrap_or_default()
+    let plain = json.ok().and_then(|text| JSON::parse(&text.as_string()?).ok());
+    plain.and_then(|plain| read(&plain, MAX_DEPTH, TooDeep::Refused)).unwrap_or_default()
 }
 
 pub fn parse(text: &str) -> Option<Value> {
-    read(&JSON::parse(text).ok()?, MAX_DEPTH)
+    read(&JSON::parse(text).ok()?, MAX_DEPTH, TooDeep::Cut)
 }
 
 pub fn print(value: &Value) -> String {

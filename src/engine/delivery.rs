@@ -92,14 +92,9 @@ impl Engine {
             return;
         }
         if let Ok([Reply::List(records)]) = result.as_deref() {
-            self.forget_outbox();
+            self.outbox.read_anew();
             self.take_rows(records);
         }
-    }
-
-    pub(super) fn forget_outbox(&mut self) {
-        self.outbox.forget();
-        self.reading_outbox = false;
     }
 
     fn take_rows(&mut self, records: &[Value]) {

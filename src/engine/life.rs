@@ -157,7 +157,8 @@ impl Engine {
     fn lead(&mut self, generation: u64) {
         self.role = Role::Leading { generation };
         self.beat_at = self.now.mono + BEAT_MS;
-        self.forget_outbox();
+        self.outbox.read_anew();
+        self.reading_outbox = false;
         self.unread = true;
         if self.durable {
             let all = Operation::List {
@@ -377,7 +378,8 @@ impl Engine {
 
     pub(super) fn discarded(&mut self, result: StoreResult) {
         if result.is_ok() {
-            self.forget_outbox();
+            self.outbox.read_anew();
+            self.outbox.read(Vec::new(), 0);
         }
     }
 

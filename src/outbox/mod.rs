@@ -85,6 +85,8 @@ pub struct Outbox {
     rng: fastrand::Rng,
     /// Every key up to here was read from the database.
     read_through: u64,
+    /// What is held was read before another tab led.
+    stale: bool,
     touched: Vec<String>,
 }
 
@@ -100,6 +102,7 @@ impl Outbox {
             resume_on_reconnect,
             rng: fastrand::Rng::with_seed(seed),
             read_through: 0,
+            stale: false,
             touched: Vec::new(),
         }
     }
@@ -125,6 +128,9 @@ impl Outbox {
 
     /// Rows read from the database, all of those from [`Outbox::unread_from`] on.
     pub fn read(&mut self, rows: Vec<(u64, Envelope, Option<Failure>)>, through: u64) {
+        if std::mem::take(&mut self.stale) {
+            self.forget();
+        }
         for (key, envelope, refused) in rows {
             let conversation = envelope.conversation_id.clone();
             let lane = self.lanes.entry(conversation.clone()).or_default();
@@ -134,8 +140,14 @@ impl Outbox {
         self.read_through = self.read_through.max(through);
     }
 
-    /// Forget everything that was read: another tab may have changed it.
-    pub fn forget(&mut self) {
+    /// Another tab may have changed everything: the next [`Outbox::read`] is of all rows, and takes
+    /// the place of what is held. Until then nothing that is shown disappears.
+    pub fn read_anew(&mut self) {
+        self.read_through = 0;
+        self.stale = true;
+    }
+
+    fn forget(&mut self) {
         self.touched.extend(self.lanes.keys().cloned());
         self.lanes.clear();
         self.flight = None;

@@ -22,7 +22,7 @@ test('the package holds one .wasm, its licence and its README, and nothing that 
   assert.deepEqual(packed.files.filter((path) => path.endsWith('.wasm')), ['wasm/surechat_bg.wasm'])
   assert.ok(packed.files.includes('LICENSE'))
   assert.ok(packed.files.includes('README.md'))
-  const odd = packed.files.filter((path) => !/^(LICENSE|README\.md|package\.json|styles\.css|[\w-]+\.js|wasm\/surechat_bg\.wasm|types\/.+\.d\.ts)$/.test(path))
+  const odd = packed.files.filter((path) => !/^(LICENSE|README\.md|package\.json|styles\.css|[\w-]+\.js|wasm\/surechat_bg\.wasm|types\/.+\.d\.ts|supabase\/.+\.sql)$/.test(path))
   assert.deepEqual(odd, [])
 })
 

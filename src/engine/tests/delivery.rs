@@ -402,3 +402,24 @@ fn cleanup_keeps_what_is_unsent_and_says_how_much_and_discard_deletes_it() {
         assert_eq!(world.failure_of(late).as_deref(), Some("client_closed"));
     }
 }
+
+#[test]
+fn a_message_stays_in_sight_while_the_lead_changes_hands() {
+    let mut world = World::with(|config| config.user_id = Some(OPERATOR.into()));
+    world.signed_in = None;
+    world.start();
+    world.send("hello");
+    world.feed(Input::Page(PageEvent::Frozen));
+    world.feed(Input::Page(PageEvent::Resumed));
+    world.run_for(1_000);
+    let pending: Vec<usize> = world
+        .updates
+        .iter()
+        .filter_map(
+            |update| if let crate::engine::Update::Pending { total, .. } = update { Some(*total) } else { None },
+        )
+        .collect();
+    assert_eq!(pending.last(), Some(&1), "{pending:?}");
+    assert!(!pending[1..].contains(&0), "{pending:?}");
+    assert_eq!(world.screen().len(), 1);
+}
