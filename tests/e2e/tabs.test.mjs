@@ -39,7 +39,7 @@ test('of two tabs the second enqueues and the first drains, one row each', async
   }
   for (const tab of [first, second]) {
     await tab.untilAre(stored, STORED)
-    assert.deepEqual(await tab.texts(), stored)
+    await tab.untilTexts(stored)
     assert.deepEqual(tab.exceptions, [])
   }
   assert.deepEqual(sentBy(second), [])
@@ -61,5 +61,5 @@ test('when the first is closed, the second takes over what is unsent', async () 
   const expected = [...left, 'After it']
   assert.deepEqual([...new Set(sentBy(second))], expected)
   await assertStored(world, conversation, expected)
-  assert.deepEqual(await second.texts(), expected)
+  await second.untilTexts(expected)
 })

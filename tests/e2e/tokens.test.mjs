@@ -31,7 +31,7 @@ test('tokens that expire with messages in flight fail nothing: all arrive, in or
   }, texts)
   await chat.untilAre(texts, STORED)
   await assertStored(world, conversation, texts)
-  assert.deepEqual(await chat.texts(), texts)
+  await chat.untilTexts(texts)
   const { delivery } = await chat.events()
   assert.deepEqual(delivery.filter(({ status, retry_count }) => status === 'failed' || retry_count > 0), [])
   assert.ok(unauthorized > 0, 'a token did run out on the way')
@@ -70,7 +70,7 @@ test('when somebody else signs in, nothing is sent under their name, and it goes
   await until('the app is told', async () => (await chat.status()) === 'needs_auth')
   const other = await openChat(world, context, { user: client, conversation })
   await other.sendAndWait('From the client')
-  assert.deepEqual(await other.texts(), ['From the operator', 'From the client'])
+  await other.untilTexts(['From the operator', 'From the client'])
   assert.deepEqual(other.sends.map(({ user, texts }) => [user, texts]), [[client.id, ['From the client']]])
 
   signedIn = operator

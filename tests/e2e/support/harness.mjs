@@ -1,9 +1,11 @@
 // A bare page with the built package on it, for what the demo's pages do not show: codes, phases, events.
+import assert from 'node:assert/strict'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { until } from './until.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const pkg = fileURLToPath(new URL('../../../pkg/', import.meta.url))
@@ -88,6 +90,12 @@ export class Chat {
 
   async texts() {
     return (await this.view()).messages.map(({ content }) => content)
+  }
+
+  /** Waits until there are as many messages, and checks that they are these, in this order. */
+  async untilTexts(expected) {
+    await until(`${expected.length} messages are there`, async () => (await this.texts()).length >= expected.length)
+    assert.deepEqual(await this.texts(), expected)
   }
 
   status() {
