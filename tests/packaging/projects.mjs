@@ -18,7 +18,7 @@ const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !n
 export const execute = (program, args, cwd) => execFileSync(program, args, { cwd, env, encoding: 'utf8', timeout: 300_000 })
 
 export const temporaryFolder = () => mkdtempSync(join(tmpdir(), 'surechat-packaging-'))
-export const remove = (folder) => rmSync(folder, { recursive: true, force: true })
+export const remove = (folder) => folder && rmSync(folder, { recursive: true, force: true })
 
 /** Packs pkg/ into `folder` and answers the tarball's path and the paths inside it. */
 export function pack(folder) {
