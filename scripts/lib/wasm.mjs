@@ -1,8 +1,8 @@
 // The Rust crate into js/wasm: cargo, wasm-bindgen, wasm-opt.
-import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasRustSource, toolEnv } from '../setup.mjs'
-import { exitCode, root, run } from './process.mjs'
+import { Problem, exitCode, output, root, run } from './process.mjs'
 import { filesBelow, unlessFresh } from './stamp.mjs'
 
 const TARGET = 'wasm32-unknown-unknown'
@@ -64,7 +64,20 @@ async function bind(module) {
 // Debian's wasm-opt miscompiles this module in silence; npm's does not.
 async function optimize() {
   const wasm = join(OUT, 'surechat_bg.wasm')
-  const optimized = `${wasm}.optimized`
-  await run('node_modules/.bin/wasm-opt', ['-Os', '--one-caller-inline-max-function-size=20', wasm, '-o', optimized, '--strip-target-features'])
-  renameSync(join(root, optimized), join(root, wasm))
+  const args = ['-Os', '--one-caller-inline-max-function-size=20', '--minify-imports-and-exports-and-modules', '--strip-target-features']
+  const names = output('node_modules/.bin/wasm-opt', [wasm, ...args, '-o', wasm])
+  if (names === null) throw new Problem('wasm-opt failed')
+  shortenNames(JSON.parse(names))
+}
+
+/** wasm-bindgen's names, most of them with a hash, are a tenth of what is left; the glue has to use the same ones. */
+function shortenNames({ imports, exports }) {
+  const glue = join(root, OUT, 'surechat.js')
+  const imported = new Map(imports.map(([, name, short]) => [name, short]))
+  const exported = new Map(exports)
+  const text = readFileSync(glue, 'utf8')
+    .replace(/^( +)(\w+)(?=: function)/gm, (whole, indent, name) => (imported.has(name) ? indent + imported.get(name) : whole))
+    .replace(/\bwasm\.(\w+)/g, (whole, name) => (exported.has(name) ? `wasm.${exported.get(name)}` : whole))
+    .replace('"./surechat_bg.js": import0', 'a: import0')
+  writeFileSync(glue, text)
 }
