@@ -190,7 +190,7 @@ const SCENES = {
     await untilConnection(page, 'connected')
     fault('offline', 'operator')
     await page.goto(`${demo.url}/operator?booking=${booking}`)
-    await page.getByText('No messages on this device').waitFor()
+    await page.getByText('The conversation cannot be shown').waitFor()
     return page
   },
   async loading() {
