@@ -134,13 +134,7 @@ impl Engine {
         }
         let Some(token) = self.session.token(self.now.mono, &self.user_id) else { return };
         let jwt = token.jwt.clone();
-        let target = rest::Target {
-            url: &self.config.url,
-            api_key: &self.config.api_key,
-            token: &jwt,
-            user_id: &self.user_id,
-            timeout_ms: self.config.request_timeout_ms,
-        };
+        let target = self.config.target(&jwt, &self.user_id);
         let rows = self.outbox.take_request(self.now.mono);
         if rows.is_empty() {
             return;

@@ -6,7 +6,7 @@ use crate::{
     health::ConnectionStatus,
     message::{DeliveryStatus, Failure, MessageId},
     realtime,
-    rest::{HttpError, HttpRequest, HttpResponse},
+    rest::{self, HttpError, HttpRequest, HttpResponse},
     store::{StoreResult, Transaction},
     sync::SyncState,
     tabs::TabMessage,
@@ -37,6 +37,12 @@ pub struct Config {
     pub resume_on_reconnect: bool,
     pub auto_read: bool,
     pub request_timeout_ms: u32,
+}
+
+impl Config {
+    pub(super) fn target<'a>(&'a self, token: &'a str, user_id: &'a str) -> rest::Target<'a> {
+        rest::Target { url: &self.url, api_key: &self.api_key, token, user_id, timeout_ms: self.request_timeout_ms }
+    }
 }
 
 /// Everything that can happen.

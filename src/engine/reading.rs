@@ -130,13 +130,7 @@ impl Engine {
         if cursors.is_empty() {
             return self.sync.abandon();
         }
-        let target = rest::Target {
-            url: &self.config.url,
-            api_key: &self.config.api_key,
-            token: &jwt,
-            user_id: &self.user_id,
-            timeout_ms: self.config.request_timeout_ms,
-        };
+        let target = self.config.target(&jwt, &self.user_id);
         let http = rest::sync(target, cursors.into_iter());
         let request = self.expect(Request::Sync { jwt });
         self.effects.push_back(Effect::Http { request, http });
@@ -356,13 +350,7 @@ impl Engine {
             let (delivered, read) = conversation.receipt_due(&self.user_id)?;
             Some((conversation.id.as_str(), delivered, read))
         });
-        let target = rest::Target {
-            url: &self.config.url,
-            api_key: &self.config.api_key,
-            token: &jwt,
-            user_id: &self.user_id,
-            timeout_ms: self.config.request_timeout_ms,
-        };
+        let target = self.config.target(&jwt, &self.user_id);
         let http = rest::ack(target, due);
         self.acking = true;
         self.ack_not_before = now + RECEIPT_PAUSE_MS;
