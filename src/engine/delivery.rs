@@ -2,7 +2,7 @@
 
 use crate::json::Value;
 
-use super::{Command, Effect, Engine, OperationId, Phase, Request};
+use super::{Command, Effect, Engine, OperationId, Phase, Request, life::STORE_PAUSE_MS};
 use crate::{
     json::{number, object},
     message::{self, DeliveryStatus, Envelope, Failure, Kind, StoredMessage},
@@ -108,7 +108,8 @@ impl Engine {
     /// that fails if another tab leads by now.
     pub(super) fn drain(&mut self) {
         let Some(generation) = self.role.generation() else { return };
-        if self.reading_outbox || self.outbox.is_in_flight() || !self.durable {
+        let pauses = self.now.mono < self.store_not_before;
+        if pauses || self.reading_outbox || self.outbox.is_in_flight() || !self.durable {
             return;
         }
         let due = self.outbox.is_due(self.now.mono);
@@ -122,6 +123,12 @@ impl Engine {
         }
     }
 
+    /// When the next request may be due.
+    pub(super) fn attempt_at(&self) -> Option<u64> {
+        let at = if self.unread { Some(0) } else { self.outbox.deadline() };
+        at.filter(|_| !self.outbox.is_in_flight() && self.durable).map(|at| at.max(self.store_not_before))
+    }
+
     pub(super) fn new_rows_read(&mut self, result: StoreResult) {
         self.reading_outbox = false;
         if self.role.generation().is_none() {
@@ -130,7 +137,11 @@ impl Engine {
         match result.as_deref() {
             Ok([Reply::List(records)]) => self.take_rows(records),
             Err(StoreError::Robbed) => return self.requeue_for_lead(),
-            _ => return,
+            _ => {
+                self.unread = true;
+                self.store_not_before = self.now.mono + STORE_PAUSE_MS;
+                return;
+            }
         }
         let Some(token) = self.session.token(self.now.mono, &self.user_id) else { return };
         let jwt = token.jwt.clone();

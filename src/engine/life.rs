@@ -9,6 +9,8 @@ use crate::{
     tabs::{BEAT_MS, Role, TabMessage},
 };
 
+/// After a write that the database refused.
+pub(super) const STORE_PAUSE_MS: u64 = 5_000;
 /// How long the app may take to say who is signed in before the last one to be so is believed.
 const IDENTITY_TIMEOUT_MS: u64 = 5_000;
 
@@ -128,7 +130,7 @@ impl Engine {
 
     // ---- the lead
 
-    fn queue_for_lead(&mut self) {
+    pub(super) fn queue_for_lead(&mut self) {
         self.role = Role::Following;
         let name = self.name();
         self.effects.push_back(Effect::AcquireLock { name });
@@ -149,7 +151,11 @@ impl Engine {
     pub(super) fn generation_raised(&mut self, result: StoreResult) {
         match (self.role, result.as_deref()) {
             (Role::Taking, Ok([Reply::Key(generation)])) => self.lead(*generation),
-            (Role::Taking, _) => self.requeue_for_lead(),
+            (Role::Taking, _) => {
+                self.step_aside();
+                self.role = Role::Refused;
+                self.store_not_before = self.now.mono + STORE_PAUSE_MS;
+            }
             _ => {}
         }
     }
@@ -191,7 +197,8 @@ impl Engine {
     }
 
     fn step_aside(&mut self) {
-        if self.role == Role::Aside {
+        if matches!(self.role, Role::Aside | Role::Refused) {
+            self.role = Role::Aside;
             return;
         }
         self.role = Role::Aside;

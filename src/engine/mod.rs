@@ -132,6 +132,8 @@ pub struct Engine {
     reloads: Vec<Reload>,
     closing: Option<(OperationId, bool)>,
     reading_outbox: bool,
+    /// After a read or a lead that the database refused.
+    store_not_before: u64,
     /// Another tab may have added rows.
     unread: bool,
     beat_at: u64,
@@ -178,6 +180,7 @@ impl Engine {
             reloads: Vec::new(),
             closing: None,
             reading_outbox: false,
+            store_not_before: 0,
             unread: false,
             beat_at: 0,
             acking: false,
@@ -239,13 +242,11 @@ impl Engine {
             (if let Phase::Identifying { until } = self.phase { Some(until) } else { None }, DeadlineReason::Identity),
             (only(wants_token, self.session.deadline()), DeadlineReason::Token),
             (self.reloads.iter().map(|reload| reload.until).min(), DeadlineReason::Call),
-            (
-                self.outbox.deadline().filter(|_| leading && !self.reading_outbox && !wants_token),
-                DeadlineReason::Attempt,
-            ),
+            (self.attempt_at().filter(|_| leading && !self.reading_outbox && !wants_token), DeadlineReason::Attempt),
             (self.sync.deadline().filter(|_| leading && !wants_token), DeadlineReason::Sync),
             (only(leading && self.receipt_waits() && !wants_token, self.ack_not_before), DeadlineReason::Receipts),
             (only(leading, self.beat_at), DeadlineReason::Beat),
+            (only(self.role == Role::Refused, self.store_not_before), DeadlineReason::Beat),
             (self.realtime.poll_timeout().map(|(at, _)| at), DeadlineReason::Realtime),
         ]
         .into_iter()
@@ -305,6 +306,9 @@ impl Engine {
         if self.role.generation().is_some() && self.beat_at <= now {
             self.beat_at = now + BEAT_MS;
             self.unread = true;
+        }
+        if self.role == Role::Refused && self.store_not_before <= now {
+            self.queue_for_lead();
         }
         self.realtime.handle_timeout(now);
         let (late, waiting) = std::mem::take(&mut self.reloads).into_iter().partition(|reload| reload.until <= now);

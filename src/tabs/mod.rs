@@ -19,6 +19,8 @@ pub const BEAT_MS: u64 = 5_000;
 pub enum Role {
     /// It does not want the lock.
     Aside,
+    /// The database did not let it raise the generation: it waits before it tries again.
+    Refused,
     /// It waits for the lock.
     Following,
     /// It has the lock and raises the generation.

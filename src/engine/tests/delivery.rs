@@ -423,3 +423,27 @@ fn a_message_stays_in_sight_while_the_lead_changes_hands() {
     assert!(!pending[1..].contains(&0), "{pending:?}");
     assert_eq!(world.screen().len(), 1);
 }
+
+#[test]
+fn a_database_that_refuses_everything_is_asked_again_at_a_slow_pace() {
+    let mut world = World::new();
+    world.store_fault = Some(StoreError::Full);
+    world.start();
+    world.run_for(60_000);
+    world.store_fault = None;
+    world.run_for(6_000);
+    world.send("hello");
+    assert_eq!(world.server.contents(BOOKING), ["hello"]);
+}
+
+#[test]
+fn an_outbox_that_cannot_be_read_is_read_again_at_a_slow_pace() {
+    let mut world = World::started();
+    world.reads_fail = true;
+    world.send("hello");
+    world.run_for(60_000);
+    assert_eq!(world.server.contents(BOOKING).len(), 0);
+    world.reads_fail = false;
+    world.run_for(6_000);
+    assert_eq!(world.server.contents(BOOKING), ["hello"]);
+}

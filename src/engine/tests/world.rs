@@ -32,6 +32,7 @@ pub struct World {
     pub keeps_token: bool,
     pub has_database: bool,
     pub store_fault: Option<StoreError>,
+    pub reads_fail: bool,
     pub lock_is_free: bool,
     pub updates: Vec<Update>,
     pub said: Vec<TabMessage>,
@@ -71,6 +72,7 @@ impl World {
             keeps_token: false,
             has_database: true,
             store_fault: None,
+            reads_fail: false,
             lock_is_free: true,
             updates: Vec::new(),
             said: Vec::new(),
@@ -264,6 +266,7 @@ impl World {
             Effect::Store { request, transaction } => {
                 let result = match &self.store_fault {
                     Some(fault) if !transaction.is_read_only() => Err(fault.clone()),
+                    _ if self.reads_fail && transaction.is_read_only() => Err(StoreError::Failed("lost".into())),
                     _ => self.store.run(&transaction),
                 };
                 vec![Input::Stored { request, result }]

@@ -17,7 +17,12 @@ window.send = (text, conversation) => (conversation ? window.client.conversation
 
 window.view = () => window.conversation.getSnapshot()
 
-window.outcome = (promise) => promise.then(
-  (message) => ({ message }),
-  (error) => ({ error: { isChatError: error instanceof ChatError, code: error.code, retryable: error.retryable, message: error.message } }),
-)
+const LIMIT_MS = 20_000
+
+window.outcome = (promise) => Promise.race([
+  promise.then(
+    (message) => ({ message }),
+    (error) => ({ error: { isChatError: error instanceof ChatError, code: error.code, retryable: error.retryable, message: error.message } }),
+  ),
+  new Promise((_, reject) => setTimeout(() => reject(new Error(`not settled after ${LIMIT_MS} ms`)), LIMIT_MS)),
+])
