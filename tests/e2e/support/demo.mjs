@@ -100,8 +100,8 @@ export class Person {
   }
 
   /** Waits until as many are shown, and checks that they are these, in this order. */
-  async untilTexts(expected) {
-    await until(`the screen shows ${expected.length} messages`, async () => (await this.texts()).length >= expected.length)
+  async untilTexts(expected, seconds) {
+    await until(`the screen shows ${expected.length} messages`, async () => (await this.texts()).length >= expected.length, seconds)
     assert.deepEqual(await this.texts(), expected)
   }
 }
