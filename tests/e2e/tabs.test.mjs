@@ -21,6 +21,8 @@ const sentBy = (tab) => tab.sends.flatMap(({ texts }) => texts)
 
 test('of two tabs the second enqueues and the first drains, one row each', async () => {
   const { conversation, first, second } = await openTwoTabs()
+  const { held, pending } = await second.page.evaluate(() => navigator.locks.query())
+  assert.deepEqual([held.length, pending.length], [1, 1], 'one leads, the other waits its turn')
   const fromSecond = ['One', 'Two', 'Three']
   for (const text of fromSecond) await second.send(text)
   await second.untilAre(fromSecond, STORED)
