@@ -63,13 +63,17 @@ impl Engine {
         } else if missing.is_none() && self.role == Role::Aside && self.phase == Phase::Running {
             self.queue_for_lead();
         }
-        if std::mem::take(&mut self.realtime_wants_token) {
-            let token = self
-                .session
-                .token(self.now.mono, &self.user_id)
-                .map(|token| realtime::Token { jwt: token.jwt.clone(), expires_at: Some(token.expires_at) });
+        let token = self.realtime_token();
+        let wanted = std::mem::take(&mut self.realtime_wants_token);
+        // A new token also forgives what the live channel refused the old one for.
+        if wanted || (token.is_some() && self.role.generation().is_some()) {
             self.realtime.handle(self.now.mono, realtime::Input::Token(token));
         }
+    }
+
+    fn realtime_token(&self) -> Option<realtime::Token> {
+        let token = self.session.token(self.now.mono, &self.user_id)?;
+        Some(realtime::Token { jwt: token.jwt.clone(), expires_at: Some(token.expires_at) })
     }
 
     /// The app cannot say who is signed in, perhaps for want of a network: believe the last one.
@@ -264,9 +268,8 @@ impl Engine {
             self.on_realtime(event);
         }
         if self.realtime_wants_token
-            && let Some(token) = self.session.token(self.now.mono, &self.user_id)
+            && let Some(token) = self.realtime_token()
         {
-            let token = realtime::Token { jwt: token.jwt.clone(), expires_at: Some(token.expires_at) };
             self.realtime_wants_token = false;
             self.realtime.handle(self.now.mono, realtime::Input::Token(Some(token)));
             self.pump_realtime();

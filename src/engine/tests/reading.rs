@@ -181,3 +181,12 @@ fn a_page_that_was_never_cached_says_why_it_is_empty_and_fills_when_the_server_i
     assert_eq!(contents(&world), ["hi"]);
     assert!(said(&world, None), "the problem has passed");
 }
+
+#[test]
+fn a_live_channel_that_was_refused_for_its_token_comes_back_with_the_next_one() {
+    let mut world = World::new();
+    world.refused_joins = 2;
+    world.start();
+    world.run_for(60_000);
+    assert_eq!(world.connections().last(), Some(&"connected"));
+}

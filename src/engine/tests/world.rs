@@ -36,6 +36,8 @@ pub struct World {
     pub lock_is_free: bool,
     pub updates: Vec<Update>,
     pub said: Vec<TabMessage>,
+    /// Joins that the server refuses for their token.
+    pub refused_joins: u32,
     /// `false`: what the server sends live is lost.
     pub live: bool,
     socket: Option<u32>,
@@ -76,6 +78,7 @@ impl World {
             lock_is_free: true,
             updates: Vec::new(),
             said: Vec::new(),
+            refused_joins: 0,
             live: true,
             socket: None,
             topic: None,
@@ -308,6 +311,12 @@ impl World {
                 let reply = json!([frame[0], frame[1], frame[2], "phx_reply", {"status": "ok", "response": {"postgres_changes": []}}]);
                 if frame[3] != "phx_join" {
                     return vec![text(epoch, reply)];
+                }
+                if let Some(left) = self.refused_joins.checked_sub(1) {
+                    self.refused_joins = left;
+                    let reason =
+                        json!({"status": "error", "response": {"reason": "MalformedJWT: The token is malformed"}});
+                    return vec![text(epoch, json!([frame[0], frame[1], frame[2], "phx_reply", reason]))];
                 }
                 self.topic = frame[2].as_str().map(str::to_owned);
                 let ready = json!([frame[0], null, frame[2], "system", {"extension": "system", "status": "ok", "message": "Replication connection established", "channel": "x"}]);
