@@ -167,7 +167,8 @@ impl Engine {
             None => self.clear_problem("schema_missing"),
         }
         let Some(generation) = self.role.generation().filter(|_| !settlement.verdicts.is_empty()) else {
-            return self.outbox.finish(&settlement);
+            self.outbox.finish(&settlement);
+            return self.use_early_evidence();
         };
         let operations = settlement.verdicts.iter().flat_map(|(key, envelope, verdict)| match verdict {
             Verdict::Stored(facts) => vec![
@@ -207,11 +208,13 @@ impl Engine {
                     pg_code: None,
                     message: "unable to note that the message is sent; because the database did not take it".into(),
                 };
-                return self.outbox.unsettled(self.now.mono, &failure);
+                self.outbox.unsettled(self.now.mono, &failure);
+                return self.use_early_evidence();
             }
             Ok(_) => {}
         }
         self.outbox.finish(&settlement);
+        self.use_early_evidence();
         for (_, envelope, verdict) in &settlement.verdicts {
             if let Verdict::Stored(facts) = verdict {
                 let message = stored_message(envelope, facts, &self.user_id);
@@ -225,19 +228,31 @@ impl Engine {
         self.tell_changed = true;
     }
 
-    /// The row itself came back before its answer did: that is evidence too.
+    /// The row itself came back: that is evidence too, unless the answer of its own request is still to come.
     pub(super) fn note_evidence(&mut self, message: &StoredMessage) {
         let Some(generation) = self.role.generation() else { return };
-        let Some(key) = self.outbox.idle_key(&message.conversation_id, &message.id) else { return };
-        let delete = Operation::Delete { table: Table::Outbox, key: Key::Number(key) };
-        let transaction = Transaction::strict(vec![delete]).of_generation(generation);
-        self.store(Request::Evidence { key, message: message.clone() }, transaction);
+        match self.outbox.find(&message.conversation_id, &message.id) {
+            None => {}
+            Some((_, true)) => self.early_evidence.push(message.clone()),
+            Some((key, false)) => {
+                let delete = Operation::Delete { table: Table::Outbox, key: Key::Number(key) };
+                let transaction = Transaction::strict(vec![delete]).of_generation(generation);
+                self.store(Request::Evidence { key, message: message.clone() }, transaction);
+            }
+        }
+    }
+
+    /// A request is over: what came back before its answer counts for the rows that the answer did not settle.
+    fn use_early_evidence(&mut self) {
+        for message in std::mem::take(&mut self.early_evidence) {
+            self.note_evidence(&message);
+        }
     }
 
     pub(super) fn evidence_written(&mut self, key: u64, message: &StoredMessage, result: StoreResult) {
         match result {
             Ok(_) => {
-                self.outbox.remove(&message.conversation_id, key);
+                self.outbox.seen(&message.conversation_id, key);
                 self.note_sent(message);
                 self.tell_changed = true;
             }

@@ -224,6 +224,7 @@ impl Engine {
             self.effects.push_back(Effect::AbortHttp { request });
         }
         self.outbox.abandon();
+        self.early_evidence.clear();
         self.sync.abandon();
         self.acking = false;
     }

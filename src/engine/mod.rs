@@ -123,6 +123,8 @@ pub struct Engine {
     realtime: Realtime,
     realtime_wants_token: bool,
     outbox: Outbox,
+    /// Rows that came back while a request that carries them is under way.
+    early_evidence: Vec<StoredMessage>,
     sync: Sync,
     role: Role,
     shown: LiteMap<String, Shown>,
@@ -173,6 +175,7 @@ impl Engine {
             realtime: Realtime::new(realtime::Config::new(endpoint, config.api_key.clone()), seeds.u64(..)),
             realtime_wants_token: false,
             outbox: Outbox::new(config.resume_on_reconnect, seeds.u64(..)),
+            early_evidence: Vec::new(),
             sync: Sync::new(seeds.u64(..)),
             role: Role::Aside,
             shown: LiteMap::new(),

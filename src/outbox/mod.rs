@@ -258,12 +258,22 @@ impl Outbox {
         self.add(new, envelope);
     }
 
-    /// The key of the row with this id, unless a request that carries it is under way.
-    pub fn idle_key(&self, conversation_id: &str, id: &MessageId) -> Option<u64> {
+    /// The key of the row with this id, and whether a request that carries it is under way.
+    pub fn find(&self, conversation_id: &str, id: &MessageId) -> Option<(u64, bool)> {
         let lane = self.lanes.get(conversation_id)?;
         let key = lane.rows.iter().find(|(_, row)| row.envelope.id == *id).map(|(key, _)| *key)?;
         let flying = self.flight.iter().flat_map(|flight| &flight.rows).any(|(_, flying)| *flying == key);
-        (!flying).then_some(key)
+        Some((key, flying))
+    }
+
+    /// A row was seen on the server and its record is deleted: a pause before it is over for the rows behind it, too.
+    pub fn seen(&mut self, conversation_id: &str, key: u64) {
+        if let Some(lane) = self.lanes.get_mut(conversation_id)
+            && !matches!(lane.gate, Gate::Parked { .. })
+        {
+            lane.progressed();
+        }
+        self.remove(conversation_id, key);
     }
 
     /// The row's record is deleted: the server has it.

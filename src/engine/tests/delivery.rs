@@ -127,6 +127,36 @@ fn the_row_itself_is_evidence_when_the_answer_is_lost() {
 }
 
 #[test]
+fn so_it_is_when_it_comes_before_the_answer_gets_lost() {
+    let mut world = World::started();
+    world.server.always = Some(Fault::LoseAnswer);
+    world.live_first = true;
+    let texts = ["one", "two", "three", "four", "five"];
+    for text in texts {
+        world.send(text);
+        assert_eq!(world.outbox(), 0, "{text}");
+    }
+    assert_eq!(world.server.contents(BOOKING), texts);
+    assert_eq!(world.server.count("chat_send"), texts.len());
+    assert_eq!(world.announced(), ["sending", "sent"].repeat(texts.len()));
+}
+
+#[test]
+fn evidence_ends_the_pause_for_the_rows_behind_it() {
+    let mut world = World::started();
+    world.server.faults = vec![Fault::LoseAnswer].into();
+    world.live = false;
+    world.send("stored");
+    world.send("behind it");
+    assert_eq!(world.server.contents(BOOKING), ["stored"]);
+    let row = world.server.rows[BOOKING][0].clone();
+    world.live = true;
+    world.broadcast("message", &json!({"row": row, "conversation_id": BOOKING}));
+    assert_eq!(world.server.contents(BOOKING), ["stored", "behind it"]);
+    assert_eq!(world.outbox(), 0);
+}
+
+#[test]
 fn a_tab_that_dies_with_an_unsent_message_sends_it_when_it_starts_again() {
     let mut world = World::started();
     world.set_online(false);

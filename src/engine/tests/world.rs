@@ -40,6 +40,8 @@ pub struct World {
     pub refused_joins: u32,
     /// `false`: what the server sends live is lost.
     pub live: bool,
+    /// The live channel is faster than the answer to the request itself.
+    pub live_first: bool,
     socket: Option<u32>,
     topic: Option<String>,
     next_op: u32,
@@ -80,6 +82,7 @@ impl World {
             said: Vec::new(),
             refused_joins: 0,
             live: true,
+            live_first: false,
             socket: None,
             topic: None,
             next_op: 0,
@@ -280,6 +283,9 @@ impl World {
                 } else {
                     Err(crate::rest::HttpError::Network)
                 };
+                if self.live_first {
+                    self.deliver_live();
+                }
                 vec![Input::Http { request, result }]
             }
             Effect::FetchToken { request } => {
