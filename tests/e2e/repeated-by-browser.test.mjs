@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openChat, STORED } from './support/harness.mjs'
+import { until } from './support/until.mjs'
 import { addBooking, assertStored, useWorld } from './support/world.mjs'
 
 const TIMES = 10
@@ -23,4 +24,6 @@ test('a POST that Chromium repeats by itself makes no second row', async () => {
   assert.ok(requests['/rest/v1/rpc/chat_send'] > chat.sends.length, 'the server saw more requests than the page made')
   await assertStored(world, conversation, texts)
   await chat.untilTexts(texts)
+  await until('nothing is pending', async () => (await chat.view()).pendingCount === 0)
+  assert.deepEqual((await chat.events()).delivery.filter(({ status }) => status === 'failed'), [])
 })
