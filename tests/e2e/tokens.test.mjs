@@ -66,6 +66,7 @@ test('when somebody else signs in, nothing is sent under their name, and it goes
   signedIn = client
   await context.setOffline(true)
   await chat.send('Still from the operator')
+  await until('its first attempt has failed', async () => (await chat.view()).messages.at(-1).phase === 'backing_off')
   await context.setOffline(false)
   await until('the app is told', async () => (await chat.status()) === 'needs_auth')
   const other = await openChat(world, context, { user: client, conversation })
