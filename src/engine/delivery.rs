@@ -1,10 +1,8 @@
 //! A message's way out: accepted, persisted, sent, settled.
 
-use crate::json::Value;
-
 use super::{Command, Effect, Engine, OperationId, Phase, Request, life::STORE_PAUSE_MS};
 use crate::{
-    json::{number, object},
+    json::{Value, number, object},
     message::{self, DeliveryStatus, Envelope, Failure, Kind, StoredMessage},
     outbox::{Phase as RowPhase, RowState, Settlement, Verdict},
     rest::{self, HttpError, HttpResponse, StoredFacts},

@@ -1,9 +1,8 @@
 //! What goes into the engine and what comes out of it, as plain data.
 
-use crate::json::Value;
-
 use crate::{
     health::ConnectionStatus,
+    json::Value,
     message::{DeliveryStatus, Failure, MessageId},
     realtime,
     rest::{self, HttpError, HttpRequest, HttpResponse},

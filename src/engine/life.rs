@@ -375,7 +375,7 @@ impl Engine {
         self.reject_waiting("client_closed", "unable to send; because the client was closed");
         let reloads = std::mem::take(&mut self.reloads);
         self.fail_reloads(reloads, "client_closed", "unable to load the messages; because the client was closed");
-        self.closing = Some((op, discard));
+        self.closing = Some(op);
         if discard && self.phase == Phase::Running && self.durable {
             let all = Operation::DeleteRange {
                 table: Table::Outbox,
@@ -399,7 +399,7 @@ impl Engine {
         let writing = |purpose: &Request| {
             matches!(purpose, Request::Persist { .. } | Request::Settle(_) | Request::Discard | Request::Rekey { .. })
         };
-        let Some((op, _)) = self.closing else { return };
+        let Some(op) = self.closing else { return };
         if self.phase == Phase::Closed || self.requests.values().any(writing) {
             return;
         }

@@ -21,11 +21,11 @@ use std::collections::VecDeque;
 
 use litemap::LiteMap;
 
-use crate::json::Value;
 pub use io::{Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Problem, RequestId, Update};
 
 use crate::{
     health::{ConnectionStatus, Health},
+    json::Value,
     message::{DeliveryStatus, Envelope, MessageId, StoredMessage},
     outbox::{Outbox, Settlement},
     realtime::{self, Realtime},
@@ -132,7 +132,8 @@ pub struct Engine {
     /// Sends that wait until it is known whose they are.
     waiting: Vec<Command>,
     reloads: Vec<Reload>,
-    closing: Option<(OperationId, bool)>,
+    /// The call that waits for the end.
+    closing: Option<OperationId>,
     reading_outbox: bool,
     /// After a read or a lead that the database refused.
     store_not_before: u64,

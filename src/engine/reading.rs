@@ -1,11 +1,9 @@
 //! A message's way in: the cache, catch-up, the live channel, and the receipts that answer it.
 
-use crate::json::Value;
-
 use super::{Engine, OperationId, Phase, Reload, Request, Shown, delivery::cached};
 use crate::{
     engine::Effect,
-    json::{number, text},
+    json::{Value, number, text},
     message::{Kind, Member, StoredMessage},
     rest::{self, HttpError, HttpResponse, Outcome, SyncStatus},
     store::{Key, MAX_NUMBER, Operation, Reply, StoreError, StoreResult, Table, Transaction, is_known},
@@ -114,6 +112,10 @@ impl Engine {
         if self.role.generation().is_some() {
             self.sync.track(&conversation_id).due = true;
             self.sync.hurry();
+        } else if self.leader_status.is_some() {
+            // Another tab keeps it in sync; what it keeps is shown.
+            self.load(conversation_id);
+            return self.done(op, Value::Null);
         }
         let until = self.now.mono + RELOAD_TIMEOUT_MS;
         self.reloads.push(Reload { op, conversation_id, until });
@@ -299,6 +301,7 @@ impl Engine {
                 if let Some(conversation) = self.sync.get_mut(conversation_id) {
                     conversation.stored = conversation.stored.max(cursor.min(conversation.cursor));
                 }
+                self.clear_problem("storage_full");
                 self.tell_changed = true;
             }
             Err(StoreError::Robbed) => self.requeue_for_lead(),

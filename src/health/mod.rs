@@ -54,10 +54,6 @@ impl Health {
         Self { online, ready: false, was_ready: false, failures: 0, needs_auth: false }
     }
 
-    pub fn is_ready(&self) -> bool {
-        self.ready
-    }
-
     pub fn set_online(&mut self, online: bool) {
         self.online = online;
         self.failures = 0;

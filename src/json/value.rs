@@ -40,10 +40,6 @@ impl Object {
         &self.0
     }
 
-    pub fn into_fields(self) -> Vec<(String, Value)> {
-        self.0
-    }
-
     /// Takes a field out, and leaves `null` behind.
     pub fn take(&mut self, name: &str) -> Value {
         let field = self.0.iter_mut().find(|(of, _)| of == name);
@@ -108,13 +104,6 @@ impl Value {
         match self {
             Value::Object(object) => Some(object),
             _ => None,
-        }
-    }
-
-    /// Sets a field of an object; anything else stays as it is.
-    pub fn set(&mut self, field: &str, value: Value) {
-        if let Value::Object(object) = self {
-            *object.entry(field) = value;
         }
     }
 }

@@ -8,9 +8,7 @@ mod id;
 mod time;
 mod validate;
 
-use crate::json::Value;
-
-use crate::json::{empty_object, number, object, owned, text};
+use crate::json::{Value, empty_object, number, object, owned, text};
 
 pub use id::MessageId;
 pub use time::iso8601;

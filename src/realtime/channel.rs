@@ -1,11 +1,9 @@
 //! One desired channel: how far it is, and what its join asks for.
 
-use crate::json::Value;
-
 use super::backoff::Backoff;
 use super::error::JoinError;
 use super::types::{ChannelConfig, PostgresBinding};
-use crate::json::{list, object};
+use crate::json::{Value, list, object};
 
 pub(super) struct Channel {
     pub(super) config: ChannelConfig,

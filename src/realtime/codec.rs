@@ -3,9 +3,7 @@
 
 use std::fmt;
 
-use crate::json::{Object, Value};
-
-use crate::json;
+use crate::json::{self, Object, Value};
 
 /// Larger than anything a server sends: broadcasts end at 3 MB, changes at 1 MB.
 const MAX_FRAME: usize = 8 << 20;

@@ -17,10 +17,8 @@
 
 mod rpc;
 
-use crate::json::Value;
-
 use crate::{
-    json::{self, text},
+    json::{self, Value, text},
     message::Failure,
 };
 

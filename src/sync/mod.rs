@@ -89,10 +89,6 @@ impl Sync {
         self.conversations.values()
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Conversation> {
-        self.conversations.iter_mut().map(|(_, conversation)| conversation)
-    }
-
     /// The conversation of this id; one that is new here is due.
     pub fn track(&mut self, id: &str) -> &mut Conversation {
         self.conversations.entry(id.to_owned()).or_insert_with(|| Conversation::new(id))
@@ -127,10 +123,6 @@ impl Sync {
             self.live = live;
             self.schedule(now);
         }
-    }
-
-    pub fn is_live(&self) -> bool {
-        self.live
     }
 
     /// The conversations to ask for now, with the cursor and incarnation of those that have one.

@@ -4,11 +4,9 @@
 //! database, which every write of the leader checks: a tab that was robbed of the lock writes
 //! nothing more. What tabs tell each other only makes things sooner; the truth is in the database.
 
-use crate::json::Value;
-
 use crate::{
     health::ConnectionStatus,
-    json::{object, owned, text},
+    json::{Value, object, owned, text},
 };
 
 /// The leader looks for new rows this often, whatever it was told.

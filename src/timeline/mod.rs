@@ -3,10 +3,8 @@
 
 use litemap::LiteMap;
 
-use crate::json::Value;
-
 use crate::{
-    json::object,
+    json::{Value, object},
     message::{DeliveryStatus, Envelope, Failure, Kind, MessageId, StoredMessage, iso8601},
     outbox::RowState,
 };
@@ -161,17 +159,6 @@ impl Timeline {
             self.own_role = role.into();
             self.changed.extend(self.pending.iter().map(Pending::order));
         }
-    }
-
-    /// The message as it is shown, if it is.
-    pub fn view(&self, id: &MessageId) -> Option<Value> {
-        if let Some(seq) = self.places.get(id) {
-            return self.stored.get(seq).map(|message| self.show_stored(message));
-        }
-        self.pending
-            .iter()
-            .find(|row| row.envelope.id == *id)
-            .map(|row| show_pending(row, &self.user_id, &self.own_role))
     }
 
     /// What has changed since the last call.

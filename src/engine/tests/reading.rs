@@ -190,3 +190,46 @@ fn a_live_channel_that_was_refused_for_its_token_comes_back_with_the_next_one() 
     world.run_for(60_000);
     assert_eq!(world.connections().last(), Some(&"connected"));
 }
+
+#[test]
+fn without_a_live_channel_messages_come_by_polling() {
+    let mut world = World::new();
+    world.refused_joins = u32::MAX;
+    world.start();
+    world.receive(&id(1), "hi");
+    world.run_for(10_000);
+    assert_eq!(contents(&world), ["hi"]);
+    assert_ne!(world.connections().last(), Some(&"connected"));
+}
+
+#[test]
+fn a_tab_that_follows_loads_what_the_leader_keeps_and_waits_for_nobody() {
+    let mut leader = World::started();
+    leader.receive(&id(1), "hi");
+    let mut follower = World::new();
+    follower.store = leader.store.clone();
+    follower.lock_is_free = false;
+    follower.start();
+    follower.feed(Input::Heard(crate::tabs::TabMessage::Status(crate::health::ConnectionStatus::Connected)));
+    follower.command(Command::Reload { op: 70, conversation_id: BOOKING.into() });
+    assert!(follower.is_done(70));
+    assert_eq!(contents(&follower), ["hi"]);
+}
+
+#[test]
+fn a_full_storage_is_a_problem_until_something_can_be_kept_again() {
+    let mut world = World::started();
+    world.store_fault = Some(crate::store::StoreError::Full);
+    world.receive(&id(1), "one");
+    let problem = |world: &World| {
+        let last = world.updates.iter().rev().find_map(|update| match update {
+            Update::Problem { conversation_id: None, error } => Some(error.as_ref().map(|error| error.code.clone())),
+            _ => None,
+        });
+        last.flatten()
+    };
+    assert_eq!(problem(&world).as_deref(), Some("storage_full"));
+    world.store_fault = None;
+    world.receive(&id(2), "two");
+    assert_eq!(problem(&world), None);
+}
