@@ -50,6 +50,7 @@ enum Phase {
 }
 
 /// What an effect was for.
+#[derive(Clone)]
 enum Request {
     Token,
     Persist {
@@ -94,6 +95,7 @@ enum Request {
 }
 
 /// A conversation on the screen.
+#[derive(Clone)]
 struct Shown {
     timeline: Timeline,
     /// Its first page is there, and the observer knows it.
@@ -102,12 +104,14 @@ struct Shown {
 }
 
 /// A call of the app that waits for a sync.
+#[derive(Clone)]
 struct Reload {
     op: OperationId,
     conversation_id: String,
     until: u64,
 }
 
+#[derive(Clone)]
 pub struct Engine {
     config: Config,
     now: Now,

@@ -39,7 +39,7 @@ impl ConnectionStatus {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Health {
     online: bool,
     /// The live channel has both its ready signals.

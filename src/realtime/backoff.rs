@@ -2,7 +2,7 @@
 
 use super::types::Timing;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
     healthy_since: Option<u64>,

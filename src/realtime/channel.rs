@@ -5,6 +5,7 @@ use super::error::JoinError;
 use super::types::{ChannelConfig, PostgresBinding};
 use crate::json::{Value, list, object};
 
+#[derive(Clone)]
 pub(super) struct Channel {
     pub(super) config: ChannelConfig,
     pub(super) phase: Phase,
@@ -42,7 +43,7 @@ pub(super) enum Phase {
 }
 
 /// What the server has reported since the join, beside its reply.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Signals {
     pub(super) replication: bool,
     pub(super) postgres: bool,

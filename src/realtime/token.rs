@@ -2,7 +2,7 @@
 
 use super::types::{Timing, Token};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Tokens {
     held: Option<Held>,
     /// Counts the different tokens, so that a channel knows which one it runs on.
@@ -13,6 +13,7 @@ pub(super) struct Tokens {
     pause_until: Option<u64>,
 }
 
+#[derive(Clone)]
 struct Held {
     jwt: String,
     /// Always before it expires; from then on nothing is joined with it.

@@ -87,7 +87,7 @@ pub enum Missing {
     Failed,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Session {
     token: Option<Token>,
     asked_at: Option<u64>,

@@ -52,7 +52,7 @@ pub enum Synced {
     Refused(SyncStatus),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sync {
     conversations: LiteMap<String, Conversation>,
     /// What the request under way asks for.

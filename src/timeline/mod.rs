@@ -38,7 +38,7 @@ impl Pending {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Timeline {
     user_id: String,
     /// Shown on own messages until the server names the role.

@@ -22,6 +22,7 @@ const HEARTBEAT_TOPIC: &str = "phoenix";
 ///
 /// `set_desired`, `start`, `stop`, `handle` and `handle_timeout` change it; after any of them,
 /// empty `poll_output` and `poll_event` and read `poll_timeout`.
+#[derive(Clone)]
 pub struct Realtime {
     config: Config,
     rng: fastrand::Rng,
@@ -42,6 +43,7 @@ pub struct Realtime {
     said: SocketState,
 }
 
+#[derive(Clone)]
 enum Link {
     Idle,
     Down { retry_at: u64 },
@@ -51,6 +53,7 @@ enum Link {
 }
 
 /// A heartbeat without its reply.
+#[derive(Clone)]
 struct Beat {
     reference: u64,
     limit: u64,
