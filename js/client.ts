@@ -1,12 +1,12 @@
 import { ConversationStore, LINGER_MS } from './conversation.js'
 import type { Core, CoreConfig, CoreFactory, CoreHost, CoreUpdate, DeliveryUpdate } from './core.js'
 import { Deliveries } from './deliveries.js'
-import { ChatError, fromCore } from './errors.js'
+import { ChatError, fromCore, sameError } from './errors.js'
 import { Events } from './events.js'
 import { deferred, type Deferred, quiet, Store } from './store.js'
 import type {
   ChatClient, ChatClientOptions, ChatEvents, ChatListener, ChatMessage, ClientSnapshot, ConnectionState,
-  Conversation, Draft, SendHandle,
+  Conversation, Draft, SendHandle, Unsent,
 } from './types.js'
 
 const INITIAL: ClientSnapshot = Object.freeze({ connection: 'connecting', pending: 0, durable: null, error: null })
@@ -38,11 +38,12 @@ export class Client implements ChatClient {
   #core: Core | null = null
   #host: CoreHost | null = null
   #started: Promise<void> | null = null
-  #closing: Promise<number> | null = null
+  #closing: Promise<Unsent> | null = null
   #crash: ChatError | null = null
   #refs = 0
   #pinned = false
   #leaving = false
+  #asksToPersist: boolean
   #leaveTimer: ReturnType<typeof setTimeout> | undefined
   #loadFailures = 0
   #stopReloading = () => {}
@@ -51,6 +52,7 @@ export class Client implements ChatClient {
     this.#config = toConfig(options)
     this.#accessToken = options.accessToken
     this.#createCore = createCore
+    this.#asksToPersist = options.requestPersistence ?? false
   }
 
   readonly getSnapshot = this.#store.get
@@ -112,13 +114,15 @@ export class Client implements ChatClient {
       persisted.reject(error)
       sent.reject(error)
     }
-    const refusal = refuse(id, content)
+    const refusal = refuse('send', id, content)
     if (refusal) failed(refusal)
     else this.#call({
       run: (core, op) => core.send(op, id, content, String(message_type), metadata),
       done: (result) => {
         const { message } = result as { message: ChatMessage }
         persisted.resolve(message)
+        if (this.#asksToPersist) void requestPersistence()
+        this.#asksToPersist = false
         if (this.#deliveries.isSent(message.id)) sent.resolve(message)
         else this.#unsent.set(message.id, { message, sent })
       },
@@ -128,7 +132,21 @@ export class Client implements ChatClient {
       persisted: persisted.promise,
       sent: sent.promise,
       retry: () => quiet(persisted.promise.then(() => this.retryFailedMessages(id))),
+      cancel: () => quiet(persisted.promise.then((message) => this.cancelMessage(id, message.id))),
+      edit: (content) => quiet(persisted.promise.then((message) => this.editMessage(id, message.id, content))),
     }
+  }
+
+  cancelMessage(conversationId: string, messageId: string): Promise<void> {
+    return this.#act('delete', conversationId, messageId, '', (core, op, ...ids) => core.cancel(op, ...ids))
+  }
+
+  editMessage(conversationId: string, messageId: string, content: string): Promise<void> {
+    return this.#act('edit', conversationId, messageId, content, (core, op, ...ids) => core.edit(op, ...ids, content))
+  }
+
+  discardMessage(conversationId: string, messageId: string): Promise<void> {
+    return this.#act('discard', conversationId, messageId, '', (core, op, ...ids) => core.discard(op, ...ids))
   }
 
   retryFailedMessages(conversationId?: string): Promise<void> {
@@ -141,14 +159,32 @@ export class Client implements ChatClient {
   }
 
   cleanup({ discard = false }: { discard?: boolean } = {}): Promise<number> {
+    const pending = () => this.#store.get().pending
+    this.#rest()
+    if (!this.#started && !this.#closing && !discard) return Promise.resolve(pending())
+    return quiet(this.#stop(discard).then(({ unsent }) => unsent, (error) => {
+      if (discard) throw error
+      return pending()
+    }))
+  }
+
+  signOut({ discard = false }: { discard?: boolean } = {}): Promise<Unsent> {
+    this.#rest()
+    return quiet(this.#stop(discard).finally(() => forgetUser(this.#config.url)))
+  }
+
+  #rest(): void {
     this.#pinned = false
     this.#stopReloading()
-    if (this.#closing) {
-      return discard ? quiet(this.#closing.then(() => this.cleanup({ discard }))) : this.#closing
+    if (this.#crash && !this.#closing) this.#end(this.#store.get().pending, 'disconnected')
+  }
+
+  #stop(discard: boolean): Promise<Unsent> {
+    if (this.#closing && discard) {
+      const again = () => this.#stop(discard)
+      return quiet(this.#closing.then(again, again))
     }
-    if (this.#crash) this.#end(this.#store.get().pending, 'disconnected')
-    if (!this.#started && !discard) return Promise.resolve(this.#store.get().pending)
-    this.#closing = quiet(this.#close(discard, 'disconnected'))
+    this.#closing ??= quiet(this.#close(discard, 'disconnected'))
     return this.#closing
   }
 
@@ -162,6 +198,9 @@ export class Client implements ChatClient {
       close: (id) => this.#hint((core) => core.close(id)),
       markRead: (id) => this.#hint((core) => core.mark_read(id)),
       send: (id, content, options) => this.send(id, { ...options, content }),
+      cancel: (id, messageId) => this.cancelMessage(id, messageId),
+      edit: (id, messageId, content) => this.editMessage(id, messageId, content),
+      discard: (id, messageId) => this.discardMessage(id, messageId),
       retry: (id) => this.retryFailedMessages(id),
       reload: (id) => this.#request((core, op) => core.reload(op, id)),
     })
@@ -267,21 +306,20 @@ export class Client implements ChatClient {
     this.#fail(this.#crash)
   }
 
-  async #close(discard: boolean, connection: ConnectionState): Promise<number> {
+  async #close(discard: boolean, connection: ConnectionState): Promise<Unsent> {
     await null
-    let unsent = this.#store.get().pending
+    let { pending } = this.#store.get()
     try {
       await this.#running()
       const result = await new Promise((done, failed) => {
         this.#dispatch({ run: (core, op) => core.shutdown(op, discard), done, failed })
       })
-      unsent = (result as { unsent: number }).unsent
-    } catch (error) {
-      if (discard) throw error
+      const { unsent, maybe_sent: maybeSent } = result as { unsent: number; maybe_sent: number }
+      pending = unsent
+      return { unsent, maybeSent }
     } finally {
-      this.#end(unsent, connection)
+      this.#end(pending, connection)
     }
-    return unsent
   }
 
   #end(unsent: number, connection: ConnectionState): void {
@@ -312,6 +350,25 @@ export class Client implements ChatClient {
     if (this.#store.get().pending > 0 || this.#calls.size > 0) return
     this.#leaving = false
     this.#closing = quiet(this.#close(false, 'connecting'))
+  }
+
+  #act(
+    act: Act, conversationId: string, messageId: string, content: string,
+    run: (core: Core, op: number, conversationId: string, messageId: string) => void,
+  ): Promise<void> {
+    const id = toId(conversationId)
+    const refusal = refuse(act, id, content)
+    if (refusal) return quiet(Promise.reject(refusal))
+    const acted = this.#request((core, op) => run(core, op, id, toId(messageId)))
+    if (act !== 'edit') acted.then(() => this.#cancelled(messageId), () => {})
+    return acted
+  }
+
+  #cancelled(messageId: string): void {
+    this.#unsent.get(messageId)?.sent.reject(
+      new ChatError('cancelled', 'unable to send the message; because it was deleted before it was known to be sent'),
+    )
+    this.#unsent.delete(messageId)
   }
 
   #request(run: (core: Core, op: number) => void): Promise<void> {
@@ -389,6 +446,7 @@ export class Client implements ChatClient {
         case 'problem': {
           const error = update.error && fromCore(update.error)
           if (update.conversation_id !== null) touch(update.conversation_id).setProblem(error)
+          else if (sameError(error, next.error === undefined ? this.#store.get().error : next.error)) break
           else next.error = error
           if (error) after.push(() => this.#events.emit('error', { error }))
           break
@@ -446,19 +504,37 @@ function toId(conversationId: string): string {
   return String(conversationId ?? '')
 }
 
-function refuse(conversationId: string, content: unknown): ChatError | null {
-  if (conversationId === '') {
-    return new ChatError('invalid_conversation', 'unable to send the message; because no conversation is chosen')
-  }
-  if (typeof content !== 'string') {
-    return new ChatError('invalid_text', 'unable to send the message; because its content is not a string')
-  }
+type Act = 'send' | 'edit' | 'delete' | 'discard'
+
+function refuse(act: Act, conversationId: string, content: unknown): ChatError | null {
+  const refusal = (code: string, why: string) => new ChatError(code, `unable to ${act} the message; because ${why}`)
+  if (conversationId === '') return refusal('invalid_conversation', 'no conversation is chosen')
+  if (typeof content !== 'string') return refusal('invalid_text', 'its content is not a string')
   return null
 }
 
+/** Under this key the core remembers whose outbox it is, and finds it again without a token. */
+function forgetUser(url: string): void {
+  try {
+    localStorage.removeItem(`surechat:user:${url}`)
+  } catch {
+    // Where nothing may be stored, nothing is remembered.
+  }
+}
+
+async function requestPersistence(): Promise<void> {
+  try {
+    await navigator.storage.persist()
+  } catch {
+    // An old browser or an insecure page: what is kept stays as safe as it was.
+  }
+}
+
 function toConfig(options: ChatClientOptions): CoreConfig {
-  const { url, apiKey, accessToken, userId, senderRole, resumeOnReconnect = true, autoRead = true, requestTimeoutMs = 10_000 } =
-    options ?? {}
+  const {
+    url, apiKey, accessToken, userId, senderRole, resumeOnReconnect = true, autoRead = true, requestTimeoutMs = 10_000,
+    requestPersistence = false,
+  } = options ?? {}
   const check = (ok: boolean, field: keyof ChatClientOptions, wanted: string) => {
     if (!ok) throw new ChatError('invalid_options', `unable to create the chat client; because \`${field}\` is not ${wanted}`)
   }
@@ -470,6 +546,7 @@ function toConfig(options: ChatClientOptions): CoreConfig {
   check(senderRole === undefined || isName(senderRole), 'senderRole', 'a name')
   check(typeof resumeOnReconnect === 'boolean', 'resumeOnReconnect', 'a boolean')
   check(typeof autoRead === 'boolean', 'autoRead', 'a boolean')
+  check(typeof requestPersistence === 'boolean', 'requestPersistence', 'a boolean')
   check(Number.isFinite(requestTimeoutMs) && requestTimeoutMs > 0, 'requestTimeoutMs', 'a number of milliseconds')
   return {
     url: url.replace(/\/+$/, ''),

@@ -1,5 +1,5 @@
 import type { Patch } from './core.js'
-import type { ChatError } from './errors.js'
+import { type ChatError, sameError } from './errors.js'
 import { Rows } from './rows.js'
 import { Store } from './store.js'
 import type {
@@ -15,6 +15,9 @@ export interface Link {
   open(id: string): void
   close(id: string): void
   send(id: string, content: string, options: SendOptions): SendHandle
+  cancel(id: string, messageId: string): Promise<void>
+  edit(id: string, messageId: string, content: string): Promise<void>
+  discard(id: string, messageId: string): Promise<void>
   retry(id: string): Promise<void>
   reload(id: string): Promise<void>
   markRead(id: string): void
@@ -81,6 +84,12 @@ export class ConversationStore implements Conversation {
     return handle
   }
 
+  readonly cancel = (messageId: string): Promise<void> => this.#note(this.#link.cancel(this.id, messageId))
+
+  readonly edit = (messageId: string, content: string): Promise<void> => this.#note(this.#link.edit(this.id, messageId, content))
+
+  readonly discard = (messageId: string): Promise<void> => this.#note(this.#link.discard(this.id, messageId))
+
   readonly retryFailed = (): Promise<void> => {
     if (this.id === '') return Promise.resolve()
     return this.#note(this.#link.retry(this.id))
@@ -132,9 +141,7 @@ export class ConversationStore implements Conversation {
   }
 
   setProblem(problem: ChatError | null): void {
-    const known = this.#problem
-    if (problem && known && problem.code === known.code && problem.message === known.message) return
-    this.#problem = problem
+    if (!sameError(problem, this.#problem)) this.#problem = problem
   }
 
   /** Forgets what was shown; what is unsent stays counted. */

@@ -8,8 +8,11 @@ export interface Core {
   close(conversation_id: string): void
   reload(op: number, conversation_id: string): void
   retry(op: number, conversation_id: string | undefined): void
+  cancel(op: number, conversation_id: string, id: string): void
+  edit(op: number, conversation_id: string, id: string, content: string): void
+  discard(op: number, conversation_id: string, id: string): void
   mark_read(conversation_id: string): void
-  /** Afterwards only `free` may be called. */
+  /** Answers `{unsent, maybe_sent}`. Afterwards only `free` may be called. */
   shutdown(op: number, discard: boolean): void
   free(): void
 }

@@ -24,6 +24,11 @@ export class ChatError extends Error {
   }
 }
 
+/** Whether they say the same to a program and to people. */
+export function sameError(a: ChatError | null, b: ChatError | null): boolean {
+  return a?.code === b?.code && a?.message === b?.message
+}
+
 export function fromCore(error: CoreError): ChatError {
   const { code, message, http_status: status, ...rest } = error
   return new ChatError(code, message, { ...rest, status })

@@ -40,7 +40,11 @@ export const realtimeMessageService: ChatClient = {
   on: (type, listener) => getDefaultClient().on(type, listener),
   conversation: (id) => getDefaultClient().conversation(id),
   send: (conversationId, draft) => getDefaultClient().send(conversationId, draft),
+  cancelMessage: (conversationId, id) => getDefaultClient().cancelMessage(conversationId, id),
+  editMessage: (conversationId, id, content) => getDefaultClient().editMessage(conversationId, id, content),
+  discardMessage: (conversationId, id) => getDefaultClient().discardMessage(conversationId, id),
   retryFailedMessages: (conversationId) => getDefaultClient().retryFailedMessages(conversationId),
   loadMessages: (conversationId) => getDefaultClient().loadMessages(conversationId),
   cleanup: (options) => getDefaultClient().cleanup(options),
+  signOut: (options) => getDefaultClient().signOut(options),
 }

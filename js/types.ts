@@ -55,6 +55,11 @@ export interface ChatClientOptions {
   autoRead?: boolean
   /** Default 10000. */
   requestTimeoutMs?: number
+  /**
+   * Ask the browser once, after the first message was kept, not to clear this site's data when the disk gets full.
+   * Default false, because Firefox asks the user.
+   */
+  requestPersistence?: boolean
   /** Where the WebAssembly module is, or the module itself. Default: beside this package's JavaScript. */
   wasm?: WasmSource
 }
@@ -72,9 +77,21 @@ export interface Draft extends SendOptions {
 export interface SendHandle {
   /** Resolves when the message is on disk; rejects only when it was not accepted. */
   persisted: Promise<ChatMessage>
-  /** Resolves when the server has stored it; rejects when it was refused. */
+  /** Resolves when the server has stored it; rejects when it was refused, or cancelled before (`cancelled`). */
   sent: Promise<ChatMessage>
   retry(): Promise<void>
+  /** As `cancelMessage` of the client; waits for `persisted`. */
+  cancel(): Promise<void>
+  /** As `editMessage` of the client; waits for `persisted`. */
+  edit(content: string): Promise<void>
+}
+
+/** What a client left behind. */
+export interface Unsent {
+  /** Messages, edits and deletes that are not known to be on the server. */
+  unsent: number
+  /** How many of them may have arrived: their request was begun, and its answer is not known. */
+  maybeSent: number
 }
 
 export interface ClientSnapshot {
@@ -107,6 +124,12 @@ export interface Conversation {
   /** Tells of changes without opening the conversation. */
   watch(listener: () => void): () => void
   send(content: string, options?: SendOptions): SendHandle
+  /** As `cancelMessage` of the client. */
+  cancel(messageId: string): Promise<void>
+  /** As `editMessage` of the client. */
+  edit(messageId: string, content: string): Promise<void>
+  /** As `discardMessage` of the client. */
+  discard(messageId: string): Promise<void>
   retryFailed(): Promise<void>
   reload(): Promise<void>
   markRead(): void
@@ -144,6 +167,23 @@ export interface ChatClient {
   /** The same object for the same id. The id '' stands for none: empty, idle, no request. */
   conversation(id: string): Conversation
   send(conversationId: string, draft: Draft): SendHandle
+  /**
+   * Deletes an own message. Never sent: it is gone, and nobody hears of it. Sent, or perhaps sent: it is deleted for
+   * everybody, if need be after it has arrived. Resolves when that is on disk; what is still to be told to the server
+   * counts as pending. Twice is once.
+   */
+  cancelMessage(conversationId: string, messageId: string): Promise<void>
+  /**
+   * Gives an own message another text. Never sent: it goes out with that text alone. Sent, or perhaps sent: the edit
+   * follows it. Refused: it goes to the end as a new message. Resolves when that is on disk; rejects when it was not
+   * accepted, as `send` does.
+   */
+  editMessage(conversationId: string, messageId: string, content: string): Promise<void>
+  /**
+   * Gives up an own message that is not sent, an edit or a delete: usually one that was refused. What may have arrived
+   * is deleted when it did. Rejects with `not_found` when nothing of it is unsent.
+   */
+  discardMessage(conversationId: string, messageId: string): Promise<void>
   retryFailedMessages(conversationId?: string): Promise<void>
   loadMessages(conversationId: string): Promise<void>
   /**
@@ -151,4 +191,10 @@ export interface ChatClient {
    * The client starts again at the next call.
    */
   cleanup(options?: { discard?: boolean }): Promise<number>
+  /**
+   * Stops everything as `cleanup` does, and forgets who used this device. Call it before `supabase.auth.signOut()`.
+   * What is unsent is kept for the day this user signs in again, unless `discard` is set. Rejects (`storage_failed`)
+   * when it could not be counted or deleted; the client is stopped all the same.
+   */
+  signOut(options?: { discard?: boolean }): Promise<Unsent>
 }

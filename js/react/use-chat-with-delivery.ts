@@ -31,6 +31,14 @@ export interface ChatWithDelivery {
   syncState: SyncState
   /** Of this conversation; failed messages count. */
   pendingMessagesCount: number
+  /** Those of them that the server refused: they wait for a person. */
+  refusedMessagesCount: number
+  /** Deletes an own message, for everybody if it was sent. */
+  cancelMessage: (messageId: string) => Promise<void>
+  /** Gives an own message another text; rejects when it was not accepted. */
+  editMessage: (messageId: string, content: string) => Promise<void>
+  /** Gives up what is not sent of a message: usually what was refused. */
+  discardMessage: (messageId: string) => Promise<void>
   retryFailedMessages: () => Promise<void>
   clearError: () => void
   loadMessages: () => Promise<void>
@@ -81,6 +89,10 @@ export function useChatWithDelivery(options: ChatWithDeliveryOptions): ChatWithD
     connectionStatus: connection,
     syncState: state.sync,
     pendingMessagesCount: state.pendingCount,
+    refusedMessagesCount: messages.filter(({ phase }) => phase === 'refused').length,
+    cancelMessage: conversation.cancel,
+    editMessage: conversation.edit,
+    discardMessage: conversation.discard,
     retryFailedMessages: conversation.retryFailed,
     clearError,
     loadMessages,

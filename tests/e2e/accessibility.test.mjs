@@ -72,7 +72,7 @@ test('the connection is a status, the messages are a log, ticks and failures hav
   const refusal = world.faults.add({ kind: 'refuse', match: 'send' })
   await operator.write('Still there?')
   await log.getByRole('img', { name: /^Sending/ }).waitFor()
-  await status('1 message is waiting to be sent.').waitFor()
+  await status('1 message not sent yet.').waitFor()
   await log.locator('[aria-live=polite]').getByRole('img', { name: /^Failed/ }).waitFor()
   await log.getByRole('button', { name: 'Retry' }).waitFor()
   world.faults.remove(refusal.id)

@@ -64,7 +64,7 @@ test('so does one that was stored when the browser was killed before it heard of
   await inBrowser(booking, async (operator) => {
     await operator.untilShown(text, 'sent')
     await operator.untilTexts([text])
-    await until('nothing is pending', async () => (await operator.page.getByText('waiting to be sent').count()) === 0)
+    await until('nothing is pending', async () => (await operator.page.getByText('not sent yet').count()) === 0)
   })
   assert.deepEqual(await rowsOf(world, booking), stored)
 })

@@ -2,7 +2,7 @@
 import { ChatError, configureChat, createChatClient, getDefaultClient, realtimeMessageService } from 'surechat'
 import type {
   ChatClient, ChatClientOptions, ChatEvents, ChatMessage, ClientSnapshot, ConnectionState, Conversation,
-  ConversationSnapshot, DeliveryPhase, DeliveryStatus, Draft, Failure, SendHandle, SendOptions, SyncState, WasmSource,
+  ConversationSnapshot, DeliveryPhase, DeliveryStatus, Draft, Failure, SendHandle, SendOptions, SyncState, Unsent, WasmSource,
 } from 'surechat'
 import { ChatProvider, useChatClient, useChatWithDelivery } from 'surechat/react'
 import { ChatOfflineBanner, ConnectionStatus, MessageDeliveryIndicator, PendingMessagesBanner } from 'surechat/react/ui'
@@ -35,6 +35,10 @@ client.send('a', 'hello')
 // @ts-expect-error
 client.cleanup().then((unsent) => unsent.length)
 // @ts-expect-error
+client.signOut().then((unsent) => unsent > 0)
+// @ts-expect-error
+client.editMessage('a', 'm1')
+// @ts-expect-error
 message.retryCount
 // @ts-expect-error
 snapshot.connection = 'connected'
@@ -43,7 +47,11 @@ conversation.getSnapshot().messages.push(message)
 // @ts-expect-error
 shown.sync === 'synced'
 // @ts-expect-error
+conversation.cancel()
+// @ts-expect-error
 handle.delivered
+// @ts-expect-error
+handle.edit()
 // @ts-expect-error
 event.status === 'queued'
 // @ts-expect-error
@@ -61,6 +69,8 @@ const send: SendOptions = { metadata: 'x' }
 // @ts-expect-error
 const sync: SyncState = 'connected'
 // @ts-expect-error
+const unsent: Unsent = { unsent: 1 }
+// @ts-expect-error
 const wasm: WasmSource = null
 // @ts-expect-error
 useChatClient().connected
@@ -68,6 +78,8 @@ useChatClient().connected
 useChatWithDelivery({ bookingId: 7 })
 // @ts-expect-error
 chat.messages[0].content
+// @ts-expect-error
+chat.discardMessage()
 // @ts-expect-error
 chat.sendMessage('hello', { type: 'text' })
 // @ts-expect-error

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Client } from '../../js/client.js'
 import { LINGER_MS } from '../../js/conversation.js'
 import { ChatError } from '../../js/errors.js'
-import { failureOf, fakeClient, message, OPTIONS, rows, settled, startedClient } from './fake-core.js'
+import { FakeCore, failureOf, fakeClient, message, OPTIONS, rows, settled, startedClient } from './fake-core.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -26,7 +26,7 @@ describe('options', () => {
 
   it.each([
     ['url', undefined], ['url', 'project.supabase.co'], ['url', 'wss://x'], ['apiKey', ''], ['accessToken', 'token'],
-    ['userId', ''], ['senderRole', 7], ['resumeOnReconnect', 'yes'], ['autoRead', 1], ['requestTimeoutMs', 0], ['requestTimeoutMs', '9'],
+    ['userId', ''], ['senderRole', 7], ['resumeOnReconnect', 'yes'], ['autoRead', 1], ['requestPersistence', 'yes'], ['requestTimeoutMs', 0], ['requestTimeoutMs', '9'],
   ])('with a bad %s are refused by name', (field, value) => {
     const make = () => new Client({ ...OPTIONS, [field]: value } as never, () => Promise.reject())
     expect(make).toThrow(ChatError)
@@ -77,7 +77,7 @@ describe('starting', () => {
     let broken = true
     const create = vi.fn(async (config, host) => {
       if (broken) throw new ChatError('wasm_unavailable', 'unable to load; because', { retryable: true })
-      return new (await import('./fake-core.js')).FakeCore(config, host)
+      return new FakeCore(config, host)
     })
     const client = new Client(OPTIONS, create)
     const errors = vi.fn()
@@ -225,6 +225,18 @@ describe('cleanup', () => {
     expect(await client.cleanup()).toBe(0)
     expect(await failureOf(client.cleanup({ discard: true }))).toMatchObject({ code: 'wasm_unavailable' })
   })
+
+  it('that cannot count resolves with what was known last, unless it was to discard', async () => {
+    const uncounted = (core: FakeCore) => void (core.shutdown = (op) => {
+      core.soon({ type: 'failed', op, error: { code: 'storage_failed', message: 'unable to count; because' } })
+    })
+    const { client, core } = fakeClient({}, uncounted)
+    await client.connect()
+    core().say({ type: 'pending', total: 3, conversations: { a: 3 } })
+    expect(await client.cleanup()).toBe(3)
+    expect(await failureOf(client.cleanup({ discard: true }))).toMatchObject({ code: 'storage_failed' })
+    expect(client.getPendingMessagesCount()).toBe(3)
+  })
 })
 
 describe('a crash', () => {
@@ -295,6 +307,25 @@ describe('the snapshot', () => {
     core.say({ type: 'problem', conversation_id: null, error: null })
     expect(client.getSnapshot().error).toBeNull()
   })
+
+  it.each([
+    'storage_unavailable', 'storage_full', 'storage_failed', 'storage_outdated', 'storage_lost',
+  ])('shows %s, and tells of it once', async (code) => {
+    const { client, core } = await startedClient()
+    const told = vi.fn()
+    client.on('error', told)
+    const problem = { type: 'problem', conversation_id: null, error: { code, message: 'unable to; because' } } as const
+    core.say({ type: 'storage', durable: false }, problem)
+    const { error, durable } = client.getSnapshot()
+    expect(error).toMatchObject({ name: 'ChatError', code })
+    expect(durable).toBe(false)
+    core.say(problem)
+    expect(client.getSnapshot().error).toBe(error)
+    expect(told.mock.calls).toEqual([[{ error }]])
+    core.say({ ...problem, error: null }, problem)
+    expect(client.getSnapshot().error).toMatchObject({ code })
+    expect(told).toHaveBeenCalledTimes(2)
+  })
 })
 
 describe('a call', () => {
@@ -338,6 +369,12 @@ describe('a call', () => {
     const conversation = client.conversation('a')
     void client.connect()
     void client.send('a', { content: 'hello' }).retry()
+    void client.send('a', { content: 'hello' }).cancel()
+    void client.send('a', { content: 'hello' }).edit('hi')
+    void client.cancelMessage('a', 'm1')
+    void client.editMessage('', 'm1', 'hi')
+    void conversation.discard('m1')
+    void client.signOut()
     void conversation.send('hello')
     void conversation.reload()
     void conversation.retryFailed()

@@ -45,9 +45,13 @@ export class FakeCore implements Core {
     if (this.obliging) this.soon({ type: 'done', op, result: undefined })
   }
 
+  cancel(op: number, id: string, message_id: string) { this.#act(op, 'cancel', id, message_id) }
+  edit(op: number, id: string, message_id: string, content: string) { this.#act(op, 'edit', id, message_id, content) }
+  discard(op: number, id: string, message_id: string) { this.#act(op, 'discard', id, message_id) }
+
   shutdown(op: number, discard: boolean) {
     this.#called('shutdown', discard)
-    if (this.obliging) this.soon({ type: 'done', op, result: { unsent: discard ? 0 : 2 } })
+    if (this.obliging) this.soon({ type: 'done', op, result: discard ? { unsent: 0, maybe_sent: 0 } : { unsent: 2, maybe_sent: 1 } })
   }
 
   names(): string[] {
@@ -64,6 +68,11 @@ export class FakeCore implements Core {
 
   soon(...updates: CoreUpdate[]): void {
     queueMicrotask(() => this.say(...updates))
+  }
+
+  #act(op: number, ...call: CoreCall): void {
+    this.#called(...call)
+    if (this.obliging) this.soon({ type: 'done', op, result: {} })
   }
 
   #called(...call: CoreCall): void {

@@ -7,7 +7,7 @@ import type { Client } from '../../js/client.js'
 import { LINGER_MS } from '../../js/conversation.js'
 import type { CoreUpdate } from '../../js/core.js'
 import { ChatProvider, type ChatWithDeliveryOptions, useChatClient, useChatWithDelivery } from '../../js/react/index.js'
-import { failureOf, fakeClient, type FakeCore, rows } from './fake-core.js'
+import { failureOf, fakeClient, type FakeCore, message, rows } from './fake-core.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => {
@@ -67,7 +67,7 @@ describe('useChatWithDelivery', () => {
     const { core, renders } = await mounted()
     say(core, rows('a', [1, 'm1']))
     say(core, { type: 'connection', status: 'connected' })
-    const names = ['sendMessage', 'retryFailedMessages', 'clearError', 'loadMessages'] as const
+    const names = ['sendMessage', 'cancelMessage', 'editMessage', 'discardMessage', 'retryFailedMessages', 'clearError', 'loadMessages'] as const
     for (const name of names) expect(new Set(renders.map((chat) => chat[name])).size).toBe(1)
   })
 
@@ -139,6 +139,25 @@ describe('useChatWithDelivery', () => {
     expect(chat().error).toBeNull()
     say(core, problem('a', 'server'))
     expect(chat().error).toMatchObject({ code: 'server' })
+  })
+
+  it('cancels, edits and discards in its own conversation', async () => {
+    const { core, chat } = await mounted()
+    await act(async () => {
+      await chat().cancelMessage('m1')
+      await chat().editMessage('m2', 'better')
+      await chat().discardMessage('m3')
+    })
+    expect(core.calls.slice(2)).toEqual([['cancel', 'a', 'm1'], ['edit', 'a', 'm2', 'better'], ['discard', 'a', 'm3']])
+  })
+
+  it('counts what was refused', async () => {
+    const { core, chat } = await mounted()
+    const upserts = (['refused', 'parked', undefined] as const).map((phase, order) => (
+      { order, message: message({ id: `m${order}`, phase }) }
+    ))
+    say(core, { type: 'messages', conversation_id: 'a', reset: false, removes: [], upserts })
+    expect(chat().refusedMessagesCount).toBe(1)
   })
 
   it('retries its own conversation', async () => {

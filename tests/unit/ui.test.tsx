@@ -104,6 +104,23 @@ describe('MessageDeliveryIndicator', () => {
     expect(retryButton()).toBeNull()
   })
 
+  it('offers to discard what was refused, and nothing else', async () => {
+    const [onRetry, onDiscard] = [vi.fn(), vi.fn()]
+    const failure = { code: 'forbidden', retryable: false, message: 'x' }
+    const show = (retryable: boolean) => (
+      <MessageDeliveryIndicator status="failed" failure={{ ...failure, retryable }} onRetry={onRetry} onDiscard={onDiscard} />
+    )
+    const { rerender } = render(show(true))
+    expect(screen.queryByRole('button', { name: 'Discard' })).toBeNull()
+    rerender(show(false))
+    vi.useRealTimers()
+    await userEvent.click(screen.getByRole('button', { name: 'Discard' }))
+    expect(onDiscard.mock.calls).toEqual([[]])
+    expect(onRetry).not.toHaveBeenCalled()
+    rerender(<MessageDeliveryIndicator status="sending" failure={failure} onDiscard={onDiscard} />)
+    expect(screen.queryByRole('button')).toBeNull()
+  })
+
   it('speaks other languages', () => {
     const failure = { code: 'forbidden', retryable: false, message: 'x' }
     render(<MessageDeliveryIndicator
@@ -146,16 +163,26 @@ describe('PendingMessagesBanner', () => {
     rerender(<PendingMessagesBanner count={1} onRetry={onRetry} />)
     expect(screen.getByRole('status').textContent).toBe('')
     pass(BLIP_MS)
-    expect(screen.getByRole('status').textContent).toContain('1 message is waiting')
+    expect(screen.getByRole('status').textContent).toContain('1 message not sent yet.')
     rerender(<PendingMessagesBanner count={2} onRetry={onRetry} />)
-    expect(screen.getByRole('status').textContent).toContain('2 messages are waiting')
+    expect(screen.getByRole('status').textContent).toContain('2 messages not sent yet.')
     await pressesWithKeyboard(onRetry)
     rerender(<PendingMessagesBanner count={0} onRetry={onRetry} />)
     expect(screen.getByRole('status').textContent).toBe('')
   })
 
+  it.each([
+    [1, 1, '1 message could not be sent.'],
+    [3, 2, '1 message not sent yet. 2 messages could not be sent.'],
+    [2, 0, '2 messages not sent yet.'],
+  ])('of %d unsent tells %d refused apart', (count, refused, words) => {
+    render(<PendingMessagesBanner count={count} refusedCount={refused} />)
+    pass(BLIP_MS)
+    expect(screen.getByRole('status').textContent).toBe(words)
+  })
+
   it('speaks other languages', () => {
-    render(<PendingMessagesBanner count={2} labels={{ message: (count) => `${count} warten` }} />)
+    render(<PendingMessagesBanner count={3} refusedCount={1} labels={{ message: (count, refused) => `${count - refused} warten` }} />)
     pass(BLIP_MS)
     expect(screen.getByRole('status').textContent).toBe('2 warten')
   })

@@ -1,6 +1,6 @@
 'use client'
 
-import { Banner, RetryButton } from './parts.js'
+import { ActionButton, Banner } from './parts.js'
 import { useDelayed } from './use-delayed.js'
 
 export interface ChatOfflineBannerLabels {
@@ -25,35 +25,43 @@ export function ChatOfflineBanner({ onRetry, labels, className }: ChatOfflineBan
   return (
     <Banner kind="offline" className={className} shown={useDelayed(true)}>
       <span>{text.message}</span>
-      {onRetry && <RetryButton label={text.retry} onRetry={onRetry} />}
+      {onRetry && <ActionButton label={text.retry} onPress={onRetry} />}
     </Banner>
   )
 }
 
 export interface PendingMessagesBannerLabels {
-  message: (count: number) => string
+  /** `refused` of the `count` messages. */
+  message: (count: number, refused: number) => string
   retry: string
 }
 
 export interface PendingMessagesBannerProps {
   count: number
+  /** How many of them the server refused: these do not wait for it any more. */
+  refusedCount?: number
   onRetry?: () => void
   labels?: Partial<PendingMessagesBannerLabels>
   className?: string
 }
 
+const messages = (count: number) => (count === 1 ? '1 message' : `${count} messages`)
+
 const PENDING: PendingMessagesBannerLabels = {
-  message: (count) => (count === 1 ? '1 message is waiting to be sent.' : `${count} messages are waiting to be sent.`),
+  message: (count, refused) => [
+    count > refused && `${messages(count - refused)} not sent yet.`,
+    refused > 0 && `${messages(refused)} could not be sent.`,
+  ].filter(Boolean).join(' '),
   retry: 'Retry',
 }
 
-/** Shows while messages wait for longer than a moment; nothing at 0. */
-export function PendingMessagesBanner({ count, onRetry, labels, className }: PendingMessagesBannerProps) {
+/** Shows while messages are unsent for longer than a moment; nothing at 0. */
+export function PendingMessagesBanner({ count, refusedCount = 0, onRetry, labels, className }: PendingMessagesBannerProps) {
   const text = { ...PENDING, ...labels }
   return (
     <Banner kind="pending" className={className} shown={useDelayed(count > 0)}>
-      <span>{text.message(count)}</span>
-      {onRetry && <RetryButton label={text.retry} onRetry={onRetry} />}
+      <span>{text.message(count, refusedCount)}</span>
+      {onRetry && <ActionButton label={text.retry} onPress={onRetry} />}
     </Banner>
   )
 }

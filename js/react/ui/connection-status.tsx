@@ -1,7 +1,7 @@
 'use client'
 
 import type { ConnectionState } from '../../types.js'
-import { classes, RetryButton } from './parts.js'
+import { ActionButton, classes } from './parts.js'
 import { useDelayed } from './use-delayed.js'
 
 export interface ConnectionStatusLabels extends Record<ConnectionState, string> {
@@ -38,7 +38,7 @@ export function ConnectionStatus({ status, pendingCount = 0, onRetry, labels, cl
         <span>{text[status]}</span>
         {hasPending && <span className="surechat-count">{text.pending(pendingCount)}</span>}
       </span>
-      {onRetry && (hasPending || status === 'disconnected') && <RetryButton label={text.retry} onRetry={onRetry} />}
+      {onRetry && (hasPending || status === 'disconnected') && <ActionButton label={text.retry} onPress={onRetry} />}
     </div>
   )
 }

@@ -2,18 +2,21 @@
 
 import type { DeliveryStatus, Failure } from '../../types.js'
 import { DELIVERY_ICONS } from './icons.js'
-import { classes, RetryButton } from './parts.js'
+import { ActionButton, classes } from './parts.js'
 
 export interface MessageDeliveryIndicatorLabels extends Record<DeliveryStatus, string> {
   retries: (count: number) => string
   failure: (failure: Failure) => string
   retry: string
+  discard: string
 }
 
 export interface MessageDeliveryIndicatorProps {
   status: DeliveryStatus
   retryCount?: number
   onRetry?: () => void
+  /** Offered for a message that was refused: it does not go out by itself. Needs `failure`. */
+  onDiscard?: () => void
   failure?: Failure | null
   labels?: Partial<MessageDeliveryIndicatorLabels>
   className?: string
@@ -28,11 +31,12 @@ const LABELS: MessageDeliveryIndicatorLabels = {
   retries: (count) => (count === 1 ? '1 retry' : `${count} retries`),
   failure: (failure) => failure.message,
   retry: 'Retry',
+  discard: 'Discard',
 }
 
 /** The state of one message as an icon with a name. Only a failure is announced: ticks would be noise. */
 export function MessageDeliveryIndicator(props: MessageDeliveryIndicatorProps) {
-  const { status, retryCount = 0, onRetry, failure, labels, className } = props
+  const { status, retryCount = 0, onRetry, onDiscard, failure, labels, className } = props
   const text = { ...LABELS, ...labels }
   const isOpen = status === 'sending' || status === 'failed'
   const name = [
@@ -46,7 +50,8 @@ export function MessageDeliveryIndicator(props: MessageDeliveryIndicatorProps) {
       aria-live={status === 'failed' ? 'polite' : 'off'}
     >
       <span role="img" aria-label={name} title={name} className="surechat-icon">{DELIVERY_ICONS[status]}</span>
-      {status === 'failed' && onRetry && <RetryButton label={text.retry} onRetry={onRetry} />}
+      {status === 'failed' && onRetry && <ActionButton label={text.retry} onPress={onRetry} />}
+      {status === 'failed' && onDiscard && failure?.retryable === false && <ActionButton label={text.discard} onPress={onDiscard} />}
     </span>
   )
 }

@@ -6,8 +6,8 @@ export function classes(...names: (string | undefined)[]): string {
   return names.filter(Boolean).join(' ')
 }
 
-export function RetryButton({ label, onRetry }: { label: string; onRetry: () => void }) {
-  return <button type="button" className="surechat-retry" onClick={() => onRetry()}>{label}</button>
+export function ActionButton({ label, onPress }: { label: string; onPress: () => void }) {
+  return <button type="button" className="surechat-action" onClick={() => onPress()}>{label}</button>
 }
 
 /** A live region that stands there before it has anything to say, as screen readers need it. */
