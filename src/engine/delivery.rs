@@ -1,81 +1,16 @@
 //! A message's way out: accepted, persisted, sent, settled.
 
-use super::{Command, Effect, Engine, OperationId, Phase, Request, life::STORE_PAUSE_MS};
+use super::{Effect, Engine, OperationId, Phase, Request};
 use crate::{
     json::{Value, number, object},
-    message::{self, DeliveryStatus, Envelope, Failure, Kind, StoredMessage},
-    outbox::{Phase as RowPhase, RowState, Settlement, Verdict},
+    message::{DeliveryStatus, Envelope, Failure, Kind, StoredMessage},
+    outbox::{Settlement, Verdict},
     rest::{self, HttpError, HttpResponse, StoredFacts},
     store::{Key, MAX_NUMBER, Operation, RECORD_VERSION, Reply, StoreError, StoreResult, Table, Transaction, is_known},
     tabs::TabMessage,
-    timeline::{self, Pending},
 };
 
 impl Engine {
-    pub(super) fn send(&mut self, command: Command) {
-        let Command::Send { op, id, conversation_id, content, message_type, metadata } = &command else { return };
-        let op = *op;
-        if self.closing.is_some() || self.phase == Phase::Closed {
-            return self.fail(op, "client_closed", "unable to send; because the client was closed");
-        }
-        if let Err(rejection) = message::check(conversation_id, content, message_type, metadata) {
-            return self.fail(op, rejection.code, rejection.message);
-        }
-        if self.phase != Phase::Running {
-            let known_to_be_signed_out =
-                matches!(self.phase, Phase::Identifying { until: u64::MAX }) || self.session.missing().is_some();
-            if known_to_be_signed_out {
-                return self.fail(op, "needs_auth", "unable to send; because nobody is signed in");
-            }
-            return self.waiting.push(command);
-        }
-        if !self.durable {
-            let message = "unable to send; because this browser gives no durable storage";
-            return self.fail(op, "storage_unavailable", message);
-        }
-        let envelope = Envelope {
-            id: id.clone(),
-            conversation_id: conversation_id.clone(),
-            kind: Kind::Message,
-            target_id: None,
-            content: content.clone(),
-            message_type: message_type.clone(),
-            metadata: metadata.clone(),
-            created_at: self.now.wall,
-        };
-        let add = Operation::Add { value: record(&envelope, None) };
-        self.store(Request::Persist { op, envelope }, Transaction::strict(vec![add]));
-    }
-
-    pub(super) fn persisted(&mut self, op: OperationId, envelope: Envelope, result: StoreResult) {
-        let key = match result.as_deref() {
-            Ok([Reply::Key(key)]) => *key,
-            Ok(_) => return self.fail(op, "storage_failed", "unable to send; because the database answered nonsense"),
-            Err(error) => {
-                let (code, message) = match error {
-                    StoreError::Unavailable(_) | StoreError::Outdated => {
-                        ("storage_unavailable", "unable to send; because this browser gives no durable storage")
-                    }
-                    StoreError::Full => ("storage_full", "unable to send; because this browser's storage is full"),
-                    StoreError::Robbed | StoreError::Failed(_) => {
-                        ("storage_failed", "unable to send; because the database did not take the message")
-                    }
-                };
-                return self.fail(op, code, message);
-            }
-        };
-        self.outbox.add(key, envelope.clone());
-        let row = Pending { key, envelope, state: queued(), next_attempt_wall: None };
-        let shown = timeline::show_pending(&row, &self.user_id, &self.own_role(&row.envelope.conversation_id));
-        self.publish_outbox();
-        self.done(op, object(vec![("message", shown)]));
-        if self.role.generation().is_none() {
-            self.tell(TabMessage::Enqueued);
-        } else {
-            self.tell_changed = true;
-        }
-    }
-
     // ---- what is in the database
 
     /// All rows, for a tab that starts, follows, or was asleep.
@@ -89,13 +24,21 @@ impl Engine {
         if self.role.generation().is_some() {
             return;
         }
-        if let Ok([Reply::List(records)]) = result.as_deref() {
-            self.outbox.read_anew();
-            self.take_rows(records);
+        match result.as_deref() {
+            Ok([Reply::List(records)]) => {
+                self.outbox.read_anew();
+                self.take_rows(records);
+                self.storage_works();
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.storage_fails(error);
+                self.unread = true;
+            }
         }
     }
 
-    fn take_rows(&mut self, records: &[Value]) {
+    pub(super) fn take_rows(&mut self, records: &[Value]) {
         let through = records.iter().filter_map(|record| number(record, "key")).max().unwrap_or(0);
         self.outbox.read(records.iter().filter_map(read_record).collect(), through);
     }
@@ -134,13 +77,15 @@ impl Engine {
         }
         match result.as_deref() {
             Ok([Reply::List(records)]) => self.take_rows(records),
+            Ok(_) => {}
             Err(StoreError::Robbed) => return self.requeue_for_lead(),
-            _ => {
+            Err(error) => {
+                self.storage_fails(error);
                 self.unread = true;
-                self.store_not_before = self.now.mono + STORE_PAUSE_MS;
                 return;
             }
         }
+        self.storage_works();
         let Some(token) = self.session.token(self.now.mono, &self.user_id) else { return };
         let jwt = token.jwt.clone();
         let target = self.config.target(&jwt, &self.user_id);
@@ -314,7 +259,7 @@ impl Engine {
 }
 
 /// An outbox record of this version.
-fn record(envelope: &Envelope, refused: Option<&Failure>) -> Value {
+pub(super) fn record(envelope: &Envelope, refused: Option<&Failure>) -> Value {
     let mut fields = envelope.fields();
     fields.push(("v", RECORD_VERSION.into()));
     fields.push(("created_at", envelope.created_at.into()));
@@ -356,17 +301,6 @@ fn stored_message(envelope: &Envelope, facts: &StoredFacts, user_id: &str) -> St
     }
 }
 
-fn queued() -> RowState {
-    RowState {
-        status: DeliveryStatus::Sending,
-        phase: RowPhase::Queued,
-        retry_count: 0,
-        next_attempt_at: None,
-        blocked_by: None,
-        failure: None,
-    }
-}
-
-fn list_from(key: u64) -> Operation {
+pub(super) fn list_from(key: u64) -> Operation {
     Operation::List { table: Table::Outbox, from: Key::Number(key), to: Key::Number(MAX_NUMBER) }
 }

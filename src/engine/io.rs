@@ -255,6 +255,7 @@ pub enum DeadlineReason {
     Identity,
     Realtime,
     Receipts,
+    Storage,
     Sync,
     Token,
 }

@@ -1,11 +1,11 @@
 //! From start to shutdown: whose outbox it is, the database, the lead, and the page around it.
 
-use super::{Command, Effect, Engine, OperationId, PageEvent, Phase, Request};
+use super::{Closing, Command, Effect, Engine, OperationId, PageEvent, Phase, Request, delivery::list_from};
 use crate::{
     json::object,
     realtime::{self, ChannelConfig, SocketState},
     session::Missing,
-    store::{Key, Operation, Reply, StoreError, StoreResult, Table, Transaction},
+    store::{Key, Operation, Reply, StoreResult, Table, Transaction},
     tabs::{BEAT_MS, Role, TabMessage},
 };
 
@@ -13,6 +13,9 @@ use crate::{
 pub(super) const STORE_PAUSE_MS: u64 = 5_000;
 /// How long the app may take to say who is signed in before the last one to be so is believed.
 const IDENTITY_TIMEOUT_MS: u64 = 5_000;
+const LOST: &str =
+    "unable to go on with what was kept on this device; because the site's data was deleted, with what was unsent";
+const UNCOUNTED: &str = "unable to tell what is unsent; because the database could not be read";
 
 impl Engine {
     pub(super) fn start(&mut self, remembered_user: Option<String>, visible: bool, online: bool) {
@@ -98,43 +101,17 @@ impl Engine {
     }
 
     /// Of the database, the lock and the channel: one project, one user.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let project = self.config.url.trim_start_matches(|c| c != '/').trim_start_matches('/');
         format!("surechat:1:{project}:{}", self.user_id)
-    }
-
-    pub(super) fn on_store_opened(&mut self, result: Result<(), StoreError>) {
-        if self.phase != Phase::Opening {
-            return;
-        }
-        self.phase = Phase::Running;
-        self.durable = result.is_ok();
-        self.updates.push_back(super::Update::Storage { durable: self.durable });
-        let name = self.name();
-        self.effects.push_back(Effect::JoinTabs { name });
-        self.tell(TabMessage::Hello);
-        self.read_outbox();
-        self.queue_for_lead();
-        for command in std::mem::take(&mut self.waiting) {
-            self.send(command);
-        }
-        for conversation_id in self.shown_ids() {
-            self.load(conversation_id);
-        }
-    }
-
-    pub(super) fn on_store_lost(&mut self, outdated: bool) {
-        if outdated {
-            self.durable = false;
-            self.updates.push_back(super::Update::Storage { durable: false });
-            self.problem(None, "storage_outdated", "unable to store messages; because another tab uses a newer layout");
-            self.step_aside();
-        }
     }
 
     // ---- the lead
 
     pub(super) fn queue_for_lead(&mut self) {
+        if self.is_outdated() {
+            return;
+        }
         self.role = Role::Following;
         let name = self.name();
         self.effects.push_back(Effect::AcquireLock { name });
@@ -154,11 +131,20 @@ impl Engine {
 
     pub(super) fn generation_raised(&mut self, result: StoreResult) {
         match (self.role, result.as_deref()) {
-            (Role::Taking, Ok([Reply::Key(generation)])) => self.lead(*generation),
-            (Role::Taking, _) => {
+            (Role::Taking, Ok([Reply::Key(generation)])) => {
+                // It only ever counts up, in one and the same database.
+                if *generation <= self.last_generation {
+                    self.problem(None, "storage_lost", LOST);
+                }
+                self.last_generation = *generation;
+                self.lead(*generation);
+            }
+            (Role::Taking, result) => {
+                if let Err(error) = result {
+                    self.storage_fails(error);
+                }
                 self.step_aside();
                 self.role = Role::Refused;
-                self.store_not_before = self.now.mono + STORE_PAUSE_MS;
             }
             _ => {}
         }
@@ -170,13 +156,11 @@ impl Engine {
         self.outbox.read_anew();
         self.reading_outbox = false;
         self.unread = true;
+        // Another tab may have led in between: what it wrote counts, not what is remembered.
+        self.cursors_read = !self.durable;
         if self.durable {
-            let all = Operation::List {
-                table: Table::Conversations,
-                from: Key::Text(String::new()),
-                to: Key::Text("\u{ffff}".into()),
-            };
-            self.store(Request::Conversations, Transaction::relaxed(vec![all]));
+            self.sync.forget_all();
+            self.saving.clear();
         }
         for conversation_id in self.shown.keys() {
             self.sync.track(conversation_id);
@@ -200,7 +184,7 @@ impl Engine {
         self.queue_for_lead();
     }
 
-    fn step_aside(&mut self) {
+    pub(super) fn step_aside(&mut self) {
         if matches!(self.role, Role::Aside | Role::Refused) {
             self.role = Role::Aside;
             return;
@@ -249,7 +233,7 @@ impl Engine {
     }
 
     /// What other tabs wrote.
-    fn read_anew(&mut self) {
+    pub(super) fn read_anew(&mut self) {
         self.read_outbox();
         for conversation_id in self.shown_ids() {
             self.load(conversation_id);
@@ -375,16 +359,22 @@ impl Engine {
         self.reject_waiting("client_closed", "unable to send; because the client was closed");
         let reloads = std::mem::take(&mut self.reloads);
         self.fail_reloads(reloads, "client_closed", "unable to load the messages; because the client was closed");
-        self.closing = Some(op);
-        if discard && self.phase == Phase::Running && self.durable {
-            let all = Operation::DeleteRange {
-                table: Table::Outbox,
-                from: Key::Number(0),
-                to: Key::Number(crate::store::MAX_NUMBER),
-            };
-            self.store(Request::Discard, Transaction::strict(vec![all]));
-        }
+        self.closing = Some(Closing { op, discard, read: false, counted: self.user_id.is_empty() });
         self.finish_closing();
+    }
+
+    /// What is unsent at the end is counted in the database, where other tabs write too.
+    pub(super) fn last_read(&mut self, result: StoreResult) {
+        let (Some(closing), Ok([Reply::List(records)])) = (&mut self.closing, result.as_deref()) else { return };
+        closing.counted = true;
+        let discard = closing.discard;
+        self.outbox.read_anew();
+        self.take_rows(records);
+        if discard {
+            let deletes = self.outbox.keys().into_iter();
+            let deletes = deletes.map(|key| Operation::Delete { table: Table::Outbox, key: Key::Number(key) });
+            self.store(Request::Discard, Transaction::strict(deletes.collect()));
+        }
     }
 
     pub(super) fn discarded(&mut self, result: StoreResult) {
@@ -396,13 +386,22 @@ impl Engine {
 
     /// The end comes when the last write of a message is decided.
     pub(super) fn finish_closing(&mut self) {
-        let writing = |purpose: &Request| {
-            matches!(purpose, Request::Persist { .. } | Request::Settle(_) | Request::Discard | Request::Rekey { .. })
+        let undecided = |purpose: &Request| {
+            matches!(
+                purpose,
+                Request::Persist | Request::Settle(_) | Request::Discard | Request::LastRead | Request::Rekey { .. }
+            )
         };
-        let Some(op) = self.closing else { return };
-        if self.phase == Phase::Closed || self.requests.values().any(writing) {
+        let Some(closing) = &mut self.closing else { return };
+        let waits = matches!(self.phase, Phase::Opening | Phase::Closed) || !self.accepting.is_empty();
+        if waits || self.requests.values().any(undecided) {
             return;
         }
+        if self.phase == Phase::Running && self.durable && !closing.read {
+            closing.read = true;
+            return self.store(Request::LastRead, Transaction::relaxed(vec![list_from(0)]));
+        }
+        let Closing { op, counted, .. } = *closing;
         self.step_aside();
         self.realtime.stop(self.now.mono);
         while let Some(output) = self.realtime.poll_output() {
@@ -410,8 +409,11 @@ impl Engine {
         }
         self.phase = Phase::Closed;
         self.effects.push_back(Effect::CloseAll);
-        let unsent = self.outbox.len();
-        self.done(op, object(vec![("unsent", unsent.into())]));
+        if counted {
+            self.done(op, object(vec![("unsent", self.outbox.len().into())]));
+        } else {
+            self.fail(op, "storage_failed", UNCOUNTED);
+        }
     }
 
     fn reject_waiting(&mut self, code: &str, message: &str) {

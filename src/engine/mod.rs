@@ -11,16 +11,19 @@
 //! what *could* be done now (`pump`), instead of remembering what was about to be done: a lost
 //! signal makes things later, never undone.
 
+mod accept;
 mod delivery;
 mod io;
 mod life;
 mod publish;
 mod reading;
+mod storage;
 
 use std::collections::VecDeque;
 
 use litemap::LiteMap;
 
+use accept::Accepting;
 pub use io::{Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Problem, RequestId, Update};
 
 use crate::{
@@ -30,7 +33,7 @@ use crate::{
     outbox::{Outbox, Settlement},
     realtime::{self, Realtime},
     session::Session,
-    store::Transaction,
+    store::{Operation, StoreError, Transaction},
     sync::{Sync, SyncState},
     tabs::{BEAT_MS, Role, TabMessage},
     timeline::Timeline,
@@ -53,10 +56,7 @@ enum Phase {
 #[derive(Clone)]
 enum Request {
     Token,
-    Persist {
-        op: OperationId,
-        envelope: Envelope,
-    },
+    Persist,
     /// Rows for the screen, in a tab that starts or follows.
     ReadOutbox,
     /// New rows before a request is built.
@@ -80,6 +80,8 @@ enum Request {
     },
     Rows {
         conversation_id: String,
+        from: u64,
+        through: u64,
     },
     SaveRows {
         conversation_id: String,
@@ -92,15 +94,30 @@ enum Request {
         jwt: String,
     },
     Discard,
+    MakeRoom,
+    /// What is unsent at the end.
+    LastRead,
 }
 
 /// A conversation on the screen.
 #[derive(Clone)]
 struct Shown {
     timeline: Timeline,
+    /// Up to here nothing is missing between the rows of the view.
+    through: u64,
     /// Its first page is there, and the observer knows it.
     loaded: bool,
     said_sync: Option<SyncState>,
+}
+
+/// The call that waits for the end.
+#[derive(Clone)]
+struct Closing {
+    op: OperationId,
+    discard: bool,
+    /// What is unsent was asked for.
+    read: bool,
+    counted: bool,
 }
 
 /// A call of the app that waits for a sync.
@@ -121,6 +138,8 @@ pub struct Engine {
     visible: bool,
     /// `false`: there is no database, and nothing is promised.
     durable: bool,
+    /// Why there is none.
+    storage_error: StoreError,
 
     session: Session,
     health: Health,
@@ -135,10 +154,18 @@ pub struct Engine {
 
     /// Sends that wait until it is known whose they are.
     waiting: Vec<Command>,
+    accepting: Accepting,
     reloads: Vec<Reload>,
-    /// The call that waits for the end.
-    closing: Option<OperationId>,
+    closing: Option<Closing>,
+    /// A read of what is shown was refused.
+    reread: bool,
     reading_outbox: bool,
+    /// What the database knows of the conversations was read since this tab leads.
+    cursors_read: bool,
+    /// The last one that this tab led under.
+    last_generation: u64,
+    /// Writes to the cache that wait for the one before, by conversation.
+    saving: LiteMap<String, Option<Vec<Operation>>>,
     /// After a read or a lead that the database refused.
     store_not_before: u64,
     /// Another tab may have added rows.
@@ -175,6 +202,7 @@ impl Engine {
             remembered_user: None,
             visible: true,
             durable: true,
+            storage_error: StoreError::Unavailable(String::new()),
             session: Session::default(),
             health: Health::new(true),
             realtime: Realtime::new(realtime::Config::new(endpoint, config.api_key.clone()), seeds.u64(..)),
@@ -185,9 +213,14 @@ impl Engine {
             role: Role::Aside,
             shown: LiteMap::new(),
             waiting: Vec::new(),
+            accepting: Accepting::default(),
             reloads: Vec::new(),
             closing: None,
+            reread: false,
             reading_outbox: false,
+            cursors_read: false,
+            last_generation: 0,
+            saving: LiteMap::new(),
             store_not_before: 0,
             unread: false,
             beat_at: 0,
@@ -251,10 +284,10 @@ impl Engine {
             (only(wants_token, self.session.deadline()), DeadlineReason::Token),
             (self.reloads.iter().map(|reload| reload.until).min(), DeadlineReason::Call),
             (self.attempt_at().filter(|_| leading && !self.reading_outbox && !wants_token), DeadlineReason::Attempt),
-            (self.sync.deadline().filter(|_| leading && !wants_token), DeadlineReason::Sync),
+            (self.sync.deadline().filter(|_| leading && self.cursors_read && !wants_token), DeadlineReason::Sync),
             (only(leading && self.receipt_waits() && !wants_token, self.ack_not_before), DeadlineReason::Receipts),
             (only(leading, self.beat_at), DeadlineReason::Beat),
-            (only(self.role == Role::Refused, self.store_not_before), DeadlineReason::Beat),
+            (only(self.waits_for_storage(), self.store_not_before), DeadlineReason::Storage),
             (self.realtime.poll_timeout().map(|(at, _)| at), DeadlineReason::Realtime),
         ]
         .into_iter()
@@ -278,7 +311,7 @@ impl Engine {
     fn on_stored(&mut self, request: RequestId, result: crate::store::StoreResult) {
         let Some(purpose) = self.requests.remove(&request) else { return };
         match purpose {
-            Request::Persist { op, envelope } => self.persisted(op, envelope, result),
+            Request::Persist => self.persisted(result),
             Request::ReadOutbox => self.outbox_read(result),
             Request::ReadNewRows => self.new_rows_read(result),
             Request::Settle(settlement) => self.settled(settlement, result),
@@ -287,10 +320,11 @@ impl Engine {
             Request::RaiseGeneration => self.generation_raised(result),
             Request::Conversations => self.conversations_read(result),
             Request::Conversation { conversation_id } => self.conversation_read(conversation_id, result),
-            Request::Rows { conversation_id } => self.rows_read(conversation_id, result),
+            Request::Rows { conversation_id, from, through } => self.rows_read(conversation_id, from, through, result),
             Request::SaveRows { conversation_id, cursor } => self.rows_saved(&conversation_id, cursor, result),
             Request::Discard => self.discarded(result),
-            Request::Token | Request::Send { .. } | Request::Sync { .. } | Request::Ack { .. } => {}
+            Request::LastRead => self.last_read(result),
+            Request::MakeRoom | Request::Token | Request::Send { .. } | Request::Sync { .. } | Request::Ack { .. } => {}
         }
         self.finish_closing();
     }
@@ -318,6 +352,7 @@ impl Engine {
         if self.role == Role::Refused && self.store_not_before <= now {
             self.queue_for_lead();
         }
+        self.reopen_store();
         self.realtime.handle_timeout(now);
         let (late, waiting) = std::mem::take(&mut self.reloads).into_iter().partition(|reload| reload.until <= now);
         self.reloads = waiting;
@@ -328,6 +363,7 @@ impl Engine {
     fn pump(&mut self) {
         self.pump_realtime();
         if self.phase == Phase::Running && self.closing.is_none() {
+            self.read_again();
             self.drain();
             self.catch_up();
             self.acknowledge();

@@ -1,6 +1,6 @@
 //! A message's way in: the cache, catch-up, the live channel, and the receipts that answer it.
 
-use super::{Engine, OperationId, Phase, Reload, Request, Shown, delivery::cached};
+use super::{Engine, OperationId, Phase, Reload, Request, Shown, delivery::cached, storage::all_messages};
 use crate::{
     engine::Effect,
     json::{Value, number, text},
@@ -29,7 +29,7 @@ impl Engine {
         }
         let role = self.own_role(&conversation_id);
         let timeline = Timeline::new(&self.user_id, &role);
-        self.shown.insert(conversation_id.clone(), Shown { timeline, loaded: false, said_sync: None });
+        self.shown.insert(conversation_id.clone(), Shown { timeline, through: 0, loaded: false, said_sync: None });
         if self.phase == Phase::Running {
             self.load(conversation_id);
         }
@@ -60,13 +60,27 @@ impl Engine {
     }
 
     pub(super) fn conversation_read(&mut self, conversation_id: String, result: StoreResult) {
+        let leading = self.role.generation().is_some();
         let record = match result.as_deref() {
             Ok([Reply::Value(Some(record))]) => Conversation::from_record(record),
-            _ => None,
+            Ok(_) => None,
+            Err(error) => return self.read_failed(error),
         };
         let Some(record) = record else { return };
-        let from = record.cursor.saturating_sub(PAGE - 1).max(record.low);
-        if self.role.generation().is_none() || !self.sync.track(&conversation_id).is_known() {
+        let Some(shown) = self.shown.get_mut(&conversation_id) else { return };
+        let held = self.sync.get(&conversation_id).filter(|held| held.is_known());
+        if held.is_some_and(|held| held.incarnation != record.incarnation) {
+            if leading {
+                return;
+            }
+            shown.timeline.reset();
+            shown.through = 0;
+        }
+        // All of what is on the screen, for others may have edited it; else the newest page.
+        let page = record.cursor.saturating_sub(PAGE - 1);
+        let from = shown.timeline.first().unwrap_or(page).min(page).max(record.low);
+        let through = record.cursor;
+        if !leading || held.is_none() {
             self.sync.restore(record);
         }
         let list = Operation::List {
@@ -74,29 +88,65 @@ impl Engine {
             from: Key::Place(conversation_id.clone(), from),
             to: Key::Place(conversation_id.clone(), MAX_NUMBER),
         };
-        self.store(Request::Rows { conversation_id }, Transaction::relaxed(vec![list]));
+        self.store(Request::Rows { conversation_id, from, through }, Transaction::relaxed(vec![list]));
     }
 
-    pub(super) fn rows_read(&mut self, conversation_id: String, result: StoreResult) {
+    pub(super) fn rows_read(&mut self, conversation_id: String, from: u64, through: u64, result: StoreResult) {
+        let records = match result.as_deref() {
+            Ok([Reply::List(records)]) => records,
+            Ok(_) => return,
+            Err(error) => return self.read_failed(error),
+        };
+        let leading = self.role.generation().is_some();
+        self.cover(&conversation_id, from, through);
         let Some(Shown { timeline, .. }) = self.shown.get_mut(&conversation_id) else { return };
-        let Ok([Reply::List(records)]) = result.as_deref() else { return };
         let rows = records.iter().filter(|record| is_known(record)).filter_map(StoredMessage::from_row);
         for row in rows.filter(|row| row.kind == Kind::Message) {
-            timeline.fill(row);
+            // Where another tab leads, the database knows best.
+            if leading {
+                timeline.fill(row);
+            } else {
+                timeline.put(row);
+            }
         }
+        self.storage_works();
         self.mark_shown();
         self.watermarks_moved(&conversation_id);
         self.loaded(&conversation_id);
     }
 
+    fn read_failed(&mut self, error: &StoreError) {
+        self.storage_fails(error);
+        self.reread = true;
+    }
+
+    /// The rows from here to there are on their way into the view. Where they do not join what it shows, that gives way.
+    fn cover(&mut self, conversation_id: &str, from: u64, through: u64) {
+        let Some(shown) = self.shown.get_mut(conversation_id) else { return };
+        if from > shown.through + 1 {
+            shown.timeline.drop_below(from);
+        }
+        shown.through = shown.through.max(through);
+    }
+
     /// What the database knows of every conversation, at the beginning of a lead.
     pub(super) fn conversations_read(&mut self, result: StoreResult) {
-        if let Ok([Reply::List(records)]) = result.as_deref() {
-            for conversation in records.iter().filter_map(Conversation::from_record) {
-                if self.sync.get(&conversation.id).is_none_or(|held| !held.is_known()) {
+        if self.role.generation().is_none() {
+            return;
+        }
+        match result.as_deref() {
+            Ok([Reply::List(records)]) => {
+                self.cursors_read = true;
+                for conversation in records.iter().filter_map(Conversation::from_record) {
                     self.sync.restore(conversation);
                 }
+                for conversation_id in self.shown_ids() {
+                    self.load(conversation_id);
+                }
             }
+            Ok(_) => {}
+            Err(StoreError::Robbed) => self.requeue_for_lead(),
+            Err(error) => self.storage_fails(error),
         }
     }
 
@@ -123,7 +173,7 @@ impl Engine {
 
     pub(super) fn catch_up(&mut self) {
         let now = self.now.mono;
-        if self.role.generation().is_none() || !self.sync.is_due(now) {
+        if self.role.generation().is_none() || !self.cursors_read || !self.sync.is_due(now) {
             return;
         }
         let Some(token) = self.session.token(now, &self.user_id) else { return };
@@ -255,20 +305,20 @@ impl Engine {
     }
 
     fn integrate(&mut self, conversation_id: &str, merge: Merge, anyway: bool) {
-        if merge.reset
-            && let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id)
-        {
-            timeline.reset();
-        }
         let mut operations = Vec::new();
-        if merge.reset {
-            operations.push(Operation::DeleteRange {
-                table: Table::Messages,
-                from: Key::Place(conversation_id.to_owned(), 0),
-                to: Key::Place(conversation_id.to_owned(), MAX_NUMBER),
-            });
+        if merge.first {
+            operations.push(all_messages(conversation_id));
+        }
+        if merge.reset
+            && let Some(shown) = self.shown.get_mut(conversation_id)
+        {
+            shown.timeline.reset();
+            shown.through = 0;
         }
         let nothing = merge.rows.is_empty();
+        if let Some(cursor) = self.sync.get(conversation_id).map(|held| held.cursor).filter(|_| anyway || !nothing) {
+            self.cover(conversation_id, merge.from, cursor);
+        }
         for row in merge.rows {
             operations.push(Operation::Put { table: Table::Messages, value: cached(&row) });
             self.note_evidence(&row);
@@ -285,35 +335,38 @@ impl Engine {
         }
     }
 
-    /// Rows and cursor, in one transaction.
+    /// Rows and cursor, in one transaction; one at a time, so that a refused one leaves no hole before a later one.
     fn save(&mut self, conversation_id: &str, mut operations: Vec<Operation>) {
         let Some(generation) = self.role.generation().filter(|_| self.durable) else { return };
-        let Some(conversation) = self.sync.get(conversation_id).filter(|held| held.is_known()) else { return };
+        if let Some(waiting) = self.saving.get_mut(conversation_id) {
+            return waiting.get_or_insert_default().append(&mut operations);
+        }
+        let Some(conversation) = self.sync.get(conversation_id).filter(|held| held.may_be_saved()) else { return };
         let cursor = conversation.cursor;
         operations.push(Operation::Put { table: Table::Conversations, value: conversation.to_record() });
         let transaction = Transaction::relaxed(operations).of_generation(generation);
-        self.store(Request::SaveRows { conversation_id: conversation_id.to_owned(), cursor }, transaction);
+        let conversation_id = conversation_id.to_owned();
+        self.saving.insert(conversation_id.clone(), None);
+        self.store(Request::SaveRows { conversation_id, cursor }, transaction);
     }
 
     pub(super) fn rows_saved(&mut self, conversation_id: &str, cursor: u64, result: StoreResult) {
+        let waiting = self.saving.remove(conversation_id).flatten();
         match result {
             Ok(_) => {
                 if let Some(conversation) = self.sync.get_mut(conversation_id) {
-                    conversation.stored = conversation.stored.max(cursor.min(conversation.cursor));
+                    conversation.saved(cursor);
                 }
-                self.clear_problem("storage_full");
+                self.storage_works();
                 self.tell_changed = true;
+                if let Some(operations) = waiting {
+                    self.save(conversation_id, operations);
+                }
             }
             Err(StoreError::Robbed) => self.requeue_for_lead(),
-            // What is not in the database is not acknowledged either.
             Err(error) => {
-                if error == StoreError::Full {
-                    self.problem(
-                        None,
-                        "storage_full",
-                        "unable to keep history; because this browser's storage is full",
-                    );
-                }
+                self.sync.not_saved(self.now.mono, conversation_id);
+                self.storage_fails(&error);
             }
         }
     }

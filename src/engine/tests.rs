@@ -1,4 +1,5 @@
 mod delivery;
 mod reading;
 mod server;
+mod storage;
 mod world;

@@ -287,6 +287,13 @@ impl Outbox {
         }
     }
 
+    /// Of every row, in the order of sending.
+    pub fn keys(&self) -> Vec<u64> {
+        let mut keys: Vec<u64> = self.lanes.values().flat_map(|lane| lane.rows.keys().copied()).collect();
+        keys.sort_unstable();
+        keys
+    }
+
     pub fn len(&self) -> usize {
         self.lanes.values().map(|lane| lane.rows.len()).sum()
     }

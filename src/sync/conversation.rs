@@ -35,6 +35,10 @@ pub struct Conversation {
     behind_since: Option<u64>,
     /// Rows beyond a hole.
     ahead: Vec<StoredMessage>,
+    /// The database did not take what came after [`Conversation::stored`]: nothing more is written until that is there.
+    unsaved: bool,
+    /// Writes refused in a row.
+    refusals: u32,
 }
 
 /// What was known when a request was built.
@@ -49,6 +53,10 @@ pub(super) struct Asked {
 pub struct Merge {
     /// Everything held before is to be dropped first: it was another database.
     pub reset: bool,
+    /// The rows are complete from here.
+    pub from: u64,
+    /// It is the first page: what is cached beside it is not covered by it.
+    pub first: bool,
     /// In order of `seq`.
     pub rows: Vec<StoredMessage>,
 }
@@ -68,12 +76,41 @@ impl Conversation {
             announced: 0,
             behind_since: None,
             ahead: Vec::new(),
+            unsaved: false,
+            refusals: 0,
         }
     }
 
     /// The first page was taken in.
     pub fn is_known(&self) -> bool {
         !self.incarnation.is_empty()
+    }
+
+    /// What was heard of before the cache was read.
+    pub(super) fn hear_of(&mut self, held: Conversation) {
+        self.announced = self.announced.max(held.announced);
+        let cursor = self.cursor;
+        for row in held.ahead.into_iter().filter(|row| row.seq > cursor) {
+            self.hold(row);
+        }
+    }
+
+    /// Written up to here.
+    pub fn saved(&mut self, cursor: u64) {
+        self.stored = self.stored.max(cursor.min(self.cursor));
+        self.refusals = 0;
+    }
+
+    /// A write was refused. What it held is asked for again with the next request; until then a later write would
+    /// leave a hole in the cache. Answers how many were refused in a row.
+    pub(super) fn not_saved(&mut self) -> u32 {
+        self.unsaved = true;
+        self.refusals += 1;
+        self.refusals
+    }
+
+    pub fn may_be_saved(&self) -> bool {
+        self.is_known() && !self.unsaved
     }
 
     /// There is a row of this `seq`.
@@ -89,16 +126,23 @@ impl Conversation {
         }
         self.announced = self.announced.max(row.seq);
         self.hold(row);
+        let from = self.cursor + 1;
         let rows = if self.is_known() { self.take_contiguous() } else { Vec::new() };
         if !self.ahead.is_empty() {
             self.due = true;
         }
         self.note_others(&rows, user_id);
-        Merge { reset: false, rows }
+        Merge { from, rows, ..Merge::default() }
     }
 
     pub(super) fn ask(&mut self) -> Asked {
         self.due = false;
+        if std::mem::take(&mut self.unsaved) {
+            self.cursor = self.stored;
+            if self.stored == 0 {
+                self.incarnation.clear();
+            }
+        }
         Asked { cursor: self.cursor, newest: self.cursor.max(self.announced) }
     }
 
@@ -131,9 +175,10 @@ impl Conversation {
         }
         if !self.is_known() && answer.rows.is_empty() && answer.last_seq > 0 {
             self.due = true;
-            return Merge { reset, rows: Vec::new() };
+            return Merge { reset, ..Merge::default() };
         }
-        if !self.is_known() {
+        let first = !self.is_known();
+        if first {
             self.incarnation = answer.incarnation;
             self.low = answer.first_seq.max(1);
             self.cursor = self.low - 1;
@@ -151,7 +196,7 @@ impl Conversation {
         rows.append(&mut self.take_contiguous());
         self.note_others(&rows, user_id);
         self.due = self.cursor < answer.last_seq.max(self.announced) || !self.ahead.is_empty();
-        Merge { reset, rows }
+        Merge { reset, from: known + 1, first, rows }
     }
 
     /// Watermarks that came live. They only rise.

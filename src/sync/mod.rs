@@ -22,6 +22,8 @@ const BACKOFF_MS: [u64; 5] = [1_000, 2_000, 5_000, 10_000, 30_000];
 const LAG_PAUSE_MS: u64 = 250;
 /// First pages of one request: the server answers them whole or not at all.
 const FIRST_PAGES: usize = 4;
+/// Before rows that the database refused are asked for again: twice this, then longer from time to time.
+const UNSAVED_PAUSE_MS: u64 = 2_500;
 /// Losses that give no signal are found after this long while the live channel is ready.
 const RECONCILE_LIVE_MS: std::ops::Range<u64> = 30_000..60_000;
 /// The same while there is no live channel.
@@ -94,9 +96,33 @@ impl Sync {
         self.conversations.entry(id.to_owned()).or_insert_with(|| Conversation::new(id))
     }
 
-    /// What the cache holds of a conversation.
+    /// What the cache holds of a conversation. What was heard of it in the meantime is kept.
     pub fn restore(&mut self, conversation: Conversation) {
-        self.conversations.insert(conversation.id.clone(), conversation);
+        let id = conversation.id.clone();
+        if let Some(held) = self.conversations.insert(id.clone(), conversation)
+            && let Some(conversation) = self.conversations.get_mut(&id)
+        {
+            conversation.hear_of(held);
+        }
+    }
+
+    pub fn forget(&mut self, id: &str) {
+        self.conversations.remove(id);
+    }
+
+    /// What is remembered is not believed any more.
+    pub fn forget_all(&mut self) {
+        self.conversations.clear();
+        self.flight = None;
+    }
+
+    /// The database refused to keep what came: it is asked for again, and that soon.
+    pub fn not_saved(&mut self, now: u64, id: &str) {
+        if let Some(conversation) = self.conversations.get_mut(id) {
+            let refusals = conversation.not_saved();
+            let pause = UNSAVED_PAUSE_MS << refusals.min(4);
+            self.reconcile_at = self.reconcile_at.min(now + pause);
+        }
     }
 
     /// Ask for everything again, as soon as may be.

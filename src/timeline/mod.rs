@@ -80,6 +80,21 @@ impl Timeline {
         self.reset = true;
     }
 
+    /// The lowest `seq` in the view.
+    pub fn first(&self) -> Option<u64> {
+        self.stored.keys().next().copied()
+    }
+
+    /// Forget what the server stored below this `seq`.
+    pub fn drop_below(&mut self, seq: u64) {
+        while let Some(first) = self.first().filter(|first| *first < seq) {
+            if let Some(message) = self.stored.remove(&first) {
+                self.places.remove(&message.id);
+                self.removed.push(message.id);
+            }
+        }
+    }
+
     /// A row of the server. Edits and deletes are not shown: they change what they aim at, and
     /// answer the changed row.
     pub fn put(&mut self, message: StoredMessage) -> Option<&StoredMessage> {

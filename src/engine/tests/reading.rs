@@ -1,7 +1,10 @@
 use crate::json;
 
 use super::world::*;
-use crate::engine::{Command, Input, PageEvent, Update};
+use crate::{
+    engine::{Command, Input, PageEvent, Update},
+    store::{Operation, StoreError, Transaction},
+};
 
 fn id(n: u8) -> String {
     format!("01890000-0000-7000-8000-0000000000{n:02x}")
@@ -219,7 +222,7 @@ fn a_tab_that_follows_loads_what_the_leader_keeps_and_waits_for_nobody() {
 #[test]
 fn a_full_storage_is_a_problem_until_something_can_be_kept_again() {
     let mut world = World::started();
-    world.store_fault = Some(crate::store::StoreError::Full);
+    world.store_fault = Some(StoreError::Full);
     world.receive(&id(1), "one");
     let problem = |world: &World| {
         let last = world.updates.iter().rev().find_map(|update| match update {
@@ -231,5 +234,58 @@ fn a_full_storage_is_a_problem_until_something_can_be_kept_again() {
     assert_eq!(problem(&world).as_deref(), Some("storage_full"));
     world.store_fault = None;
     world.receive(&id(2), "two");
+    world.run_for(6_000);
     assert_eq!(problem(&world), None);
+}
+
+#[test]
+fn rows_that_the_database_refused_leave_no_hole_in_the_cache_and_are_not_acknowledged() {
+    let mut world = World::started();
+    world.receive(&id(1), "one");
+    world.store_fault = Some(StoreError::Failed("aborted".into()));
+    world.receive(&id(2), "two");
+    world.store_fault = None;
+    world.receive(&id(3), "three");
+    assert_eq!(contents(&world), ["one", "two", "three"]);
+    world.run_for(2_000);
+    assert_eq!(world.server.members[BOOKING][0]["delivered_seq"], 1);
+    world.run_for(10_000);
+    assert_eq!(world.server.members[BOOKING][0]["delivered_seq"], 3);
+    world.restart();
+    world.online = false;
+    assert_eq!(contents(&world), ["one", "two", "three"]);
+}
+
+#[test]
+fn a_lead_that_comes_back_believes_the_database_and_not_what_it_remembers() {
+    let mut world = World::started();
+    world.receive(&id(1), "one");
+    world.server.post(BOOKING, CLIENT, &id(2), "two");
+    // Another tab leads meanwhile: what this one writes is refused.
+    world.store.run(&Transaction::strict(vec![Operation::RaiseGeneration])).unwrap();
+    world.feed(Input::Timer);
+    world.run_for(61_000);
+    world.restart();
+    assert_eq!(contents(&world), ["one", "two"]);
+}
+
+#[test]
+fn what_joins_the_view_after_a_long_absence_shows_no_hole() {
+    let mut world = World::started();
+    world.receive(&id(1), "one");
+    world.live = false;
+    world.feed(Input::Page(PageEvent::Frozen));
+    let mut other = World::new();
+    std::mem::swap(&mut other.store, &mut world.store);
+    std::mem::swap(&mut other.server, &mut world.server);
+    other.start();
+    for n in 2..=80 {
+        other.receive(&id(n), "more");
+    }
+    std::mem::swap(&mut other.store, &mut world.store);
+    std::mem::swap(&mut other.server, &mut world.server);
+    world.live = true;
+    world.feed(Input::Page(PageEvent::Resumed));
+    world.run_for(1_000);
+    assert_eq!(contents(&world).len(), 80);
 }

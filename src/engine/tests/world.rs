@@ -11,7 +11,7 @@ use crate::{
     engine::{Command, Config, Effect, Engine, Input, Now, PageEvent, Update},
     message::MessageId,
     realtime,
-    store::{MemoryStore, StoreError, Table},
+    store::{MemoryStore, Operation, StoreError, Table, Transaction},
     tabs::TabMessage,
 };
 
@@ -33,6 +33,11 @@ pub struct World {
     pub has_database: bool,
     pub store_fault: Option<StoreError>,
     pub reads_fail: bool,
+    /// Writes wait until [`World::release_writes`].
+    pub holds_writes: bool,
+    held: Vec<(u64, Transaction)>,
+    /// Nothing can be added until something was deleted.
+    pub full_until_deleted: bool,
     pub lock_is_free: bool,
     pub updates: Vec<Update>,
     pub said: Vec<TabMessage>,
@@ -77,6 +82,9 @@ impl World {
             has_database: true,
             store_fault: None,
             reads_fail: false,
+            holds_writes: false,
+            held: Vec::new(),
+            full_until_deleted: false,
             lock_is_free: true,
             updates: Vec::new(),
             said: Vec::new(),
@@ -183,6 +191,16 @@ impl World {
         panic!("the engine never rests");
     }
 
+    /// Run the writes that wait, one after the other, with these fates and then well.
+    pub fn release_writes(&mut self, fates: Vec<Result<(), StoreError>>) {
+        let mut fates = fates.into_iter();
+        while !self.held.is_empty() {
+            let (request, transaction) = self.held.remove(0);
+            let result = fates.next().unwrap_or(Ok(())).and_then(|()| self.store.run(&transaction));
+            self.feed(Input::Stored { request, result });
+        }
+    }
+
     pub fn outbox(&self) -> usize {
         self.store.table(Table::Outbox).count()
     }
@@ -269,10 +287,21 @@ impl World {
                 let result = if self.has_database { Ok(()) } else { Err(StoreError::Unavailable("none".into())) };
                 vec![Input::StoreOpened { result }]
             }
+            Effect::Store { request, transaction } if self.holds_writes && !transaction.is_read_only() => {
+                self.held.push((request, transaction));
+                Vec::new()
+            }
             Effect::Store { request, transaction } => {
+                let deletes = |operation: &Operation| matches!(operation, Operation::DeleteRange { .. });
+                let adds = |operation: &Operation| matches!(operation, Operation::Add { .. });
+                if transaction.operations.iter().any(deletes) {
+                    self.full_until_deleted = false;
+                }
+                let full = self.full_until_deleted && transaction.operations.iter().any(adds);
                 let result = match &self.store_fault {
                     Some(fault) if !transaction.is_read_only() => Err(fault.clone()),
                     _ if self.reads_fail && transaction.is_read_only() => Err(StoreError::Failed("lost".into())),
+                    _ if full => Err(StoreError::Full),
                     _ => self.store.run(&transaction),
                 };
                 vec![Input::Stored { request, result }]
