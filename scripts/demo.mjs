@@ -30,7 +30,7 @@ function interruption() {
 
 await main(async () => {
   const { smoke, port = smoke ? 0 : DEFAULT_PORT } = parse(process.argv.slice(2))
-  await ensureTools({ browser: smoke })
+  await ensureTools(smoke ? ['chromium'] : [])
   await build()
 
   const interrupted = interruption()

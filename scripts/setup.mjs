@@ -1,11 +1,12 @@
 // What the other scripts need, fetched once: npm packages, the Rust toolchain, wasm-bindgen's command line,
-// a browser with its driver. Whatever is there already is left alone, so it costs nothing to run it again.
+// browsers with their drivers. Whatever is there already is left alone, so it costs nothing to run it again.
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Problem, executable, exitCode, isMain, main, output, root, which } from './lib/process.mjs'
 
 const WASM_PACK = '0.15.1'
+const GECKODRIVER = '0.37.1'
 const TARGET = 'wasm32-unknown-unknown'
 
 const read = (path) => readFileSync(join(root, path), 'utf8')
@@ -45,46 +46,104 @@ export function hasRustSource() {
   return sysroot !== null && existsSync(join(sysroot, 'lib/rustlib/src/rust/library/Cargo.lock'))
 }
 
-const BROWSERS = [
+const CHROMIUMS = [
   'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable',
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
 ]
-const DRIVERS = ['chromedriver', '/usr/lib/chromium-browser/chromedriver', '/usr/lib/chromium/chromedriver']
+const CHROMEDRIVERS = ['chromedriver', '/usr/lib/chromium-browser/chromedriver', '/usr/lib/chromium/chromedriver']
+const FIREFOXES = ['firefox-esr', 'firefox', '/Applications/Firefox.app/Contents/MacOS/firefox']
+const WEBKIT_DRIVERS = ['WebKitWebDriver', '/usr/lib/webkit2gtk-4.1/WebKitWebDriver', '/usr/lib/webkit2gtk-4.0/WebKitWebDriver']
 
 /** The path of Chromium or Chrome, or null; `SURECHAT_CHROMIUM` overrides it. */
 export function chromium() {
-  return process.env.SURECHAT_CHROMIUM ?? which(BROWSERS)
+  return process.env.SURECHAT_CHROMIUM ?? which(CHROMIUMS)
 }
 
 export function chromedriver() {
-  return process.env.CHROMEDRIVER ?? which(DRIVERS)
+  return process.env.CHROMEDRIVER ?? which(CHROMEDRIVERS)
+}
+
+/** The path of Firefox, or null; `SURECHAT_FIREFOX` overrides it. */
+export function firefox() {
+  return process.env.SURECHAT_FIREFOX ?? which(FIREFOXES)
+}
+
+export function geckodriver() {
+  return process.env.GECKODRIVER ?? which([join(toolRoot('geckodriver', GECKODRIVER), 'bin', 'geckodriver'), 'geckodriver'])
+}
+
+/** The driver of WebKitGTK, or null; it wants a display, which `xvfb-run` gives it. */
+export function webkitDriver() {
+  return process.env.SAFARIDRIVER ?? which(WEBKIT_DRIVERS)
+}
+
+const xvfb = () => which(['xvfb-run'])
+
+/** What Debian has a package for, and what to do where it may not be installed. */
+const PACKAGED = {
+  chromium: {
+    packages: ['chromium', 'chromium-driver'],
+    found: () => chromium() && chromedriver(),
+    problem: 'Chromium with its chromedriver is missing (SURECHAT_CHROMIUM and CHROMEDRIVER may name their paths; the major versions must be the same).',
+    elsewhere: 'Chrome: https://www.google.com/chrome · chromedriver: https://googlechromelabs.github.io/chrome-for-testing',
+  },
+  firefox: {
+    packages: ['firefox-esr'],
+    found: firefox,
+    problem: 'Firefox is missing (SURECHAT_FIREFOX may name its path).',
+    elsewhere: 'https://www.mozilla.org/firefox',
+  },
+  webkit: {
+    packages: ['webkit2gtk-driver', 'xvfb'],
+    found: () => webkitDriver() && xvfb(),
+    problem: 'WebKitGTK\'s driver with xvfb-run is missing (SAFARIDRIVER may name the driver\'s path).',
+    elsewhere: 'WebKitGTK is to be had for Linux only: https://webkitgtk.org',
+  },
+}
+
+/** What can be asked for beyond npm packages and Rust, each with how to get it. */
+const TOOLS = {
+  chromium: () => checkPackaged('chromium'),
+  firefox: () => checkPackaged('firefox'),
+  webkit: () => checkPackaged('webkit'),
+  geckodriver: () => process.env.GECKODRIVER || ensureCargoTool('geckodriver', GECKODRIVER, ['geckodriver'], ['--locked']),
+  'wasm-pack': () => ensureCargoTool('wasm-pack', WASM_PACK, ['wasm-pack'], ['--locked']),
 }
 
 /**
- * Fetches what is missing and throws one `Problem` that names everything it could not get.
- * @param {{browser?: boolean, wasmPack?: boolean}} [needs]
+ * Fetches what is missing. npm packages and Rust are always needed: without them it throws. Of the tools it resolves
+ * with what could not be had: a map from its name to what to do about it.
  */
-export async function ensureTools({ browser = false, wasmPack = false } = {}) {
-  const problems = []
-  const attempt = async (work) => {
+export async function fetchTools(names) {
+  const problems = new Map()
+  const attempt = async (name, work) => {
     try {
       await work()
     } catch (error) {
       if (!(error instanceof Problem)) throw error
-      problems.push(error.message)
+      problems.set(name, error.message)
     }
   }
-  await attempt(ensureNpmPackages)
-  if (browser) await attempt(ensureBrowser)
-  await attempt(async () => {
+  await attempt('npm packages', ensureNpmPackages)
+  await attempt('Rust', async () => {
     await ensureRust()
     await ensureCargoTool('wasm-bindgen-cli', wasmBindgenVersion(), ['wasm-bindgen', 'wasm-bindgen-test-runner'])
-    if (wasmPack) await ensureCargoTool('wasm-pack', WASM_PACK, ['wasm-pack'], ['--locked'])
   })
-  if (problems.length > 0) throw new Problem(['setup: something is missing.', ...problems].join('\n\n'))
-  say('everything is in place')
+  if (problems.size > 0) throw combined(problems)
+  await installPackages(names)
+  for (const name of names) await attempt(name, TOOLS[name])
+  if (problems.size === 0) say('everything is in place')
+  return problems
 }
+
+/** Fetches what is missing and throws one `Problem` that names everything it could not get. */
+export async function ensureTools(names = []) {
+  const problems = await fetchTools(names)
+  if (problems.size > 0) throw combined(problems)
+}
+
+const combined = (problems) => new Problem(['setup: something is missing.', ...problems.values()].join('\n\n'))
 
 async function ensureNpmPackages() {
   if (npmPackagesAreInPlace()) return
@@ -156,23 +215,23 @@ async function ensureCargoTool(crate, version, programs, flags = []) {
   if (!complete()) throw new Problem(`${crate} ${version} could not be installed (see cargo's message above).\nBy hand: cargo ${args.join(' ')}`)
 }
 
-async function ensureBrowser() {
-  if (chromium() && chromedriver()) return
-  const debian = existsSync('/etc/debian_version') && which(['apt-get'])
-  if (debian && process.getuid?.() === 0) {
-    say('chromium and chromium-driver (apt-get)')
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    await exitCode('apt-get', ['update', '-qq'], { env })
-    await exitCode('apt-get', ['install', '-y', '-qq', 'chromium', 'chromium-driver'], { env })
-    if (chromium() && chromedriver()) return
-  }
-  const lines = []
-  if (!chromium()) lines.push('No Chromium or Chrome was found (SURECHAT_CHROMIUM may name its path).')
-  if (!chromedriver()) lines.push('No chromedriver was found (CHROMEDRIVER may name its path; its major version must be the browser\'s).')
-  lines.push(debian ? 'As root: apt-get install chromium chromium-driver' : 'Chrome: https://www.google.com/chrome · chromedriver: https://googlechromelabs.github.io/chrome-for-testing')
-  throw new Problem(lines.join('\n'))
+const isDebian = () => existsSync('/etc/debian_version') && which(['apt-get']) !== null
+
+async function installPackages(names) {
+  const packages = names.flatMap((name) => (PACKAGED[name] && !PACKAGED[name].found() ? PACKAGED[name].packages : []))
+  if (packages.length === 0 || !isDebian() || process.getuid?.() !== 0) return
+  say(`${packages.join(', ')} (apt-get)`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  await exitCode('apt-get', ['update', '-qq'], { env })
+  await exitCode('apt-get', ['install', '-y', '-qq', ...packages], { env })
+}
+
+function checkPackaged(name) {
+  const { found, problem, packages, elsewhere } = PACKAGED[name]
+  if (found()) return
+  throw new Problem(`${problem}\n${isDebian() ? `As root: apt-get update && apt-get install ${packages.join(' ')}` : elsewhere}`)
 }
 
 if (isMain(import.meta.url)) {
-  await main(() => ensureTools({ browser: true, wasmPack: true }))
+  await main(() => ensureTools(Object.keys(TOOLS)))
 }

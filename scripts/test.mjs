@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { Problem, main, root } from './lib/process.mjs'
 import { filesBelow } from './lib/stamp.mjs'
-import { chromedriver, chromium, ensureTools, toolEnv } from './setup.mjs'
+import { chromedriver, chromium, fetchTools, firefox, geckodriver, toolEnv, webkitDriver } from './setup.mjs'
 
 const TARGET = 'wasm32-unknown-unknown'
 const LIMIT_MINUTES = 25
@@ -20,16 +20,26 @@ function nodeTests(folder) {
   }
 }
 
-// A step's `command` is made when its turn comes, after the setup before it.
+const wasmIn = (driver, ...prefix) => ({
+  command: () => [...prefix, 'cargo', 'test', '--target', TARGET],
+  env: driver,
+  slow: true,
+})
+
+// A step's `command` and `env` are made when its turn comes, after the setup before it. A step whose `needs` could not
+// be had fails.
 const STEPS = [
   { name: 'fmt', command: cargo('fmt', '--all', '--check') },
-  { name: 'clippy', command: cargo('clippy', '--all-targets', '--', '-D', 'warnings') },
+  { name: 'clippy', command: cargo('clippy', '--workspace', '--all-targets', '--', '-D', 'warnings') },
   { name: 'clippy-wasm', command: cargo('clippy', '--all-targets', '--target', TARGET, '--', '-D', 'warnings') },
   { name: 'rust', command: cargo('test') },
-  { name: 'wasm', command: cargo('test', '--target', TARGET), slow: true },
+  { name: 'wasm', ...wasmIn(() => ({ CHROMEDRIVER: chromedriver() })), needs: ['chromium'] },
+  { name: 'wasm-firefox', ...wasmIn(() => ({ GECKODRIVER: geckodriver() })), needs: ['firefox', 'geckodriver'] },
+  { name: 'wasm-webkit', ...wasmIn(() => ({ SAFARIDRIVER: webkitDriver() }), 'xvfb-run', '-a'), needs: ['webkit'] },
   {
     name: 'wasm-pack',
     command: () => ['wasm-pack', 'test', '--headless', '--chrome', '--mode', 'no-install', '--chromedriver', chromedriver()],
+    needs: ['chromium', 'wasm-pack'],
     slow: true,
   },
   { name: 'build', command: script('scripts/build.mjs') },
@@ -40,18 +50,18 @@ const STEPS = [
   { name: 'unit', command: () => ['vitest', 'run'] },
   { name: 'sql', command: nodeTests('tests/sql') },
   { name: 'stack', command: nodeTests('tests/stack') },
-  { name: 'e2e', command: nodeTests('tests/e2e'), slow: true },
-  { name: 'demo', command: script('scripts/demo.mjs', '--smoke'), slow: true },
-  { name: 'packaging', command: nodeTests('tests/packaging'), slow: true },
+  { name: 'e2e', command: nodeTests('tests/e2e'), needs: ['chromium'], slow: true },
+  { name: 'demo', command: script('scripts/demo.mjs', '--smoke'), needs: ['chromium'], slow: true },
+  { name: 'packaging', command: nodeTests('tests/packaging'), needs: ['chromium'], slow: true },
 ]
 
-function testEnv() {
-  const env = toolEnv({
-    CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: 'wasm-bindgen-test-runner',
-    WASM_BINDGEN_TEST_TIMEOUT: '120',
-    CHROMEDRIVER: chromedriver(),
-    SURECHAT_CHROMIUM: chromium(),
-  })
+function testEnv(extra) {
+  const env = toolEnv({ CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: 'wasm-bindgen-test-runner', WASM_BINDGEN_TEST_TIMEOUT: '120' })
+  if (chromium()) env.SURECHAT_CHROMIUM = chromium()
+  if (firefox()) env.SURECHAT_FIREFOX = firefox()
+  // The runner takes the first driver it finds: a step names its own.
+  for (const name of ['CHROMEDRIVER', 'GECKODRIVER', 'SAFARIDRIVER']) delete env[name]
+  Object.assign(env, extra)
   return { ...env, PATH: `${join(root, 'node_modules/.bin')}:${env.PATH}` }
 }
 
@@ -89,11 +99,13 @@ function runStep(program, args, env) {
   })
 }
 
-async function attempt({ name, command }) {
+async function attempt({ name, command, env = () => ({}), needs = [] }, problems) {
   try {
+    const lacking = needs.filter((need) => problems.has(need))
+    if (lacking.length > 0) throw new Problem(lacking.map((need) => problems.get(need)).join('\n\n'))
     const [program, ...args] = command()
     console.log(`\n=== ${name}: ${[program, ...args].join(' ')}`)
-    return await runStep(program, args, testEnv())
+    return await runStep(program, args, testEnv(env()))
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     console.log(`\n=== ${name}`)
@@ -127,11 +139,13 @@ await main(async () => {
     results.push({ name, ok, seconds: (performance.now() - start) / 1000 })
   }
 
+  let problems
   await timed('setup', async () => {
-    await ensureTools({ browser: true, wasmPack: steps.some((step) => step.name === 'wasm-pack') })
-    return true
+    problems = await fetchTools([...new Set(steps.flatMap(({ needs = [] }) => needs))])
+    for (const problem of problems.values()) console.error(`\n${problem}`)
+    return problems.size === 0
   })
-  for (const step of steps) await timed(step.name, () => attempt(step))
+  for (const step of steps) await timed(step.name, () => attempt(step, problems))
 
   console.log('')
   for (const { name, ok, seconds } of results) {

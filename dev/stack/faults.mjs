@@ -1,4 +1,5 @@
 import { readJwt } from './keys.mjs'
+import { anySeed, seeded } from './random.mjs'
 
 const PATHS = {
   send: /^\/rest\/v1\/rpc\/chat_send$/,
@@ -16,12 +17,27 @@ const STATUS_BODIES = {
   503: { code: 'PGRST002', details: null, hint: null, message: 'Could not query the database for the schema cache. Retrying.' },
 }
 
-const LASTING = ['lose_answer', 'delay', 'refuse', 'status', 'refuse_sockets', 'drop_live', 'double_live', 'reorder_live', 'mute_sockets', 'offline']
+const LASTING = [
+  'lose_answer', 'delay', 'refuse', 'status', 'expire_tokens', 'refuse_sockets', 'mute_sockets', 'offline',
+  'drop_live', 'double_live', 'reorder_live', 'truncate_live',
+]
 const AT_ONCE = ['cut_sockets']
 
 /** Who asks, by the token in the request; whether that token is still good is not the question here. */
-export function userOf(headers) {
-  return readJwt((headers.get('authorization') ?? '').replace(/^Bearer /, '')).claims?.sub ?? null
+function claimsOf(headers) {
+  return readJwt((headers.get('authorization') ?? '').replace(/^Bearer /, '')).claims ?? {}
+}
+
+const userOf = (headers) => claimsOf(headers).sub ?? null
+
+/** Realtime shortens every long field of a change that is too large. */
+const LONG_FIELD_BYTES = 64
+
+export function truncated(value) {
+  if (typeof value === 'string') return Buffer.byteLength(value) > LONG_FIELD_BYTES ? undefined : value
+  if (Array.isArray(value)) return value.map((each) => truncated(each) ?? null)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, truncated(each)]).filter(([, each]) => each !== undefined))
 }
 
 function statusAnswer({ status, body = STATUS_BODIES[status] ?? { message: `fault ${status}` }, headers, retryAfter, readable }) {
@@ -43,18 +59,26 @@ export class Faults {
   #lastId = 0
   #hits = {}
   #requests = {}
+  #chances = new Map()
 
-  /** Set by the stack: the open sockets, as a set of `{userId, close(code), destroy()}`. */
+  /** Set by the stack: the open sockets, as a set of `{userId, close(code), destroy(), expire(isOver)}`. */
   sockets = new Set()
 
-  add({ kind, match = 'rest', count = null, probability = 1, user = null, ...options }) {
+  add({ kind, match = 'rest', count = null, probability = 1, seed = anySeed(), user = null, ...options }) {
     if (![...LASTING, ...AT_ONCE].includes(kind)) throw new TypeError(`unknown kind of fault: ${kind}`)
     if (!(match in PATHS)) throw new TypeError(`unknown match: ${match}`)
     if (kind === 'status' && !Number.isInteger(options.status)) throw new TypeError('a status fault needs a status')
     if (kind === 'delay' && !(options.ms >= 0)) throw new TypeError('a delay fault needs ms')
+    if (!Number.isInteger(seed)) throw new TypeError('a seed is a whole number')
     const fault = { id: String(++this.#lastId), kind, match, count, probability, user, ...options }
+    if (probability < 1) {
+      fault.seed = seed
+      this.#chances.set(fault.id, seeded(seed))
+    }
+    if (kind === 'expire_tokens') fault.issuedBefore = Math.floor(Date.now() / 1000)
     if (kind === 'cut_sockets' || kind === 'offline') this.#cut(fault)
     if (LASTING.includes(kind)) this.#active.set(fault.id, fault)
+    if (kind === 'expire_tokens') for (const socket of this.sockets) socket.expire((claims) => this.expires(claims))
     return { id: fault.id }
   }
 
@@ -84,7 +108,7 @@ export class Faults {
   #take(kinds, user, applies = () => true) {
     for (const fault of this.#active.values()) {
       if (!kinds.includes(fault.kind) || (fault.user !== null && fault.user !== user) || !applies(fault)) continue
-      if (fault.probability < 1 && Math.random() >= fault.probability) continue
+      if (fault.probability < 1 && this.#chances.get(fault.id)() >= fault.probability) continue
       if (fault.count !== null && --fault.count <= 0) this.#active.delete(fault.id)
       this.#hits[fault.kind] = (this.#hits[fault.kind] ?? 0) + 1
       return fault
@@ -100,6 +124,7 @@ export class Faults {
     if (method === 'OPTIONS') return {}
     this.#requests[path] = (this.#requests[path] ?? 0) + 1
     const delayMs = this.#take(['delay'], user, here)?.ms ?? 0
+    if (!PATHS.auth.test(path) && this.expires(claimsOf(headers))) return { delayMs, answer: statusAnswer({ status: 401 }) }
     const fault = this.#take(['refuse', 'status', 'lose_answer'], user, here)
     return {
       delayMs,
@@ -107,6 +132,11 @@ export class Faults {
       loseAnswer: fault?.kind === 'lose_answer',
       answer: fault?.kind === 'status' ? statusAnswer(fault) : null,
     }
+  }
+
+  /** Is a token with these claims taken for one that has run out, whatever is written in it? */
+  expires({ sub, iat = Infinity }) {
+    return sub !== undefined && this.#take(['expire_tokens'], sub, (fault) => iat < fault.issuedBefore) !== null
   }
 
   /** Asked at the handshake, where no user is known yet, and at each join. */
@@ -117,6 +147,12 @@ export class Faults {
   /** A muted socket stays open, and nothing passes in either direction. */
   mutesSocket(user) {
     return this.#take(['mute_sockets'], user) !== null
+  }
+
+  /** The payload of a live event (JSON), perhaps without its long fields. */
+  payload(user, bytes) {
+    if (this.#take(['truncate_live'], user) === null) return bytes
+    return Buffer.from(JSON.stringify(truncated(JSON.parse(bytes.toString()))))
   }
 
   /** What of a live event goes out now, and what is held back until the next one. */

@@ -60,6 +60,9 @@ async function tell(user, ...numbers) {
   for (const n of numbers) await stack.sql`select realtime.send(${stack.sql.json({ n })}, 'tell', ${`chat-user:${user.id}`})`
 }
 
+/** A token says when it was issued in whole seconds. */
+const nextSecond = () => new Promise((resolve) => setTimeout(resolve, 1000 - (Date.now() % 1000) + 5))
+
 /** The numbers that arrived before the answer to a heartbeat sent after a while. */
 async function heard(peer) {
   await new Promise((resolve) => setTimeout(resolve, 300))
@@ -137,11 +140,50 @@ describe('requests', () => {
     assert.equal((await signIn()).status, 200)
   })
 
-  test('probability', async () => {
-    stack.faults.add({ kind: 'status', status: 503, match: 'sync', probability: 0.5 })
-    const statuses = new Set()
-    for (let n = 0; n < 60 && statuses.size < 2; n += 1) statuses.add((await sync()).status)
-    assert.deepEqual([...statuses].sort(), [200, 503])
+  test('probability: the same outcomes for the same seed, others for another', async () => {
+    const outcomes = async (seed) => {
+      const { id } = stack.faults.add({ kind: 'status', status: 503, match: 'sync', probability: 0.5, ...(seed !== undefined && { seed }) })
+      const fault = stack.faults.list().faults.find((fault) => fault.id === id)
+      const statuses = []
+      for (let n = 0; n < 20; n += 1) statuses.push((await sync()).status)
+      stack.faults.remove(id)
+      return { statuses, seed: fault.seed }
+    }
+    const first = await outcomes(7)
+    assert.deepEqual([...new Set(first.statuses)].sort(), [200, 503])
+    assert.deepEqual(await outcomes(7), first)
+    assert.notDeepEqual((await outcomes(8)).statuses, first.statuses)
+    const unseeded = await outcomes()
+    assert.deepEqual(await outcomes(unseeded.seed), unseeded)
+  })
+
+  test('expire_tokens: what was issued before is refused, what is issued later is good', async () => {
+    const old = await stack.tokenFor(operator.id)
+    const askWith = (token) => fetch(`${stack.url}/rest/v1/rpc/chat_sync`, {
+      method: 'POST',
+      headers: { apikey: stack.apiKey, authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ expected_user: operator.id, cursors: {} }),
+    })
+    const [peer, other] = [await inbox(operator), await inbox(client)]
+    await nextSecond()
+    const { id } = stack.faults.add({ kind: 'expire_tokens', user: operator.id })
+    const refused = await askWith(old)
+    assert.deepEqual([refused.status, (await refused.json()).code], [401, 'PGRST303'])
+    const said = await peer.next()
+    assert.match(said[4].message, /^Token has expired/)
+    assert.equal((await peer.next())[3], 'phx_close')
+    const payload = { config: { private: true }, access_token: old }
+    peer.send(JSON.stringify(['2', '2', `realtime:chat-user:${operator.id}`, 'phx_join', payload]))
+    const answer = await peer.next()
+    assert.equal(answer[4].status, 'error')
+    assert.match(answer[4].response.reason, /^InvalidJWTToken: Token has expired/)
+
+    assert.equal((await askWith(await stack.tokenFor(operator.id))).status, 200)
+    await inbox(operator)
+    await tell(client, 1)
+    assert.deepEqual(await heard(other), [1])
+    stack.faults.remove(id)
+    assert.equal((await askWith(old)).status, 200)
   })
 })
 
@@ -189,6 +231,17 @@ describe('sockets', () => {
     stack.faults.add({ kind: 'reorder_live', count: 1 })
     await tell(operator, 2, 3)
     assert.deepEqual(await heard(peer), [3, 2])
+  })
+
+  test('truncate_live: long fields are missing, short ones stay', async () => {
+    const peer = await inbox(operator)
+    const payload = { n: 1, row: { content: 'x'.repeat(100), id: 'short' } }
+    const say = () => stack.sql`select realtime.send(${stack.sql.json(payload)}, 'tell', ${`chat-user:${operator.id}`})`
+    stack.faults.add({ kind: 'truncate_live', count: 1 })
+    await say()
+    assert.deepEqual((await peer.next()).payload.row, { id: 'short' })
+    await say()
+    assert.deepEqual((await peer.next()).payload.row, payload.row)
   })
 
   test('mute_sockets: the socket stays open and nothing passes', async () => {
@@ -243,7 +296,7 @@ describe('over HTTP', () => {
   })
 
   test('what it does not know is refused', async () => {
-    for (const body of [{ kind: 'earthquake' }, { kind: 'refuse', match: 'moon' }, { kind: 'status' }, { kind: 'delay' }]) {
+    for (const body of [{ kind: 'earthquake' }, { kind: 'refuse', match: 'moon' }, { kind: 'status' }, { kind: 'delay' }, { kind: 'refuse', seed: 'luck' }]) {
       assert.equal((await control('POST', '', body)).status, 400)
     }
   })

@@ -22,15 +22,16 @@ export function judgeToken(token) {
   const { claims, error } = readJwt(token)
   if (error) return refusal(error)
   if (typeof claims.role !== 'string' || typeof claims.exp !== 'number') return refusal('claims')
-  if (claims.exp <= now()) {
-    const since = expiredText(claims)
-    return { refused: { atConnect: EXPIRED, atJoin: `InvalidJWTToken: ${since}`, atPush: since } }
-  }
-  return { claims }
+  return claims.exp <= now() ? refusedAsExpired(claims) : { claims }
+}
+
+export function refusedAsExpired(claims) {
+  const since = expiredText(claims)
+  return { refused: { atConnect: EXPIRED, atJoin: `InvalidJWTToken: ${since}`, atPush: since } }
 }
 
 export function expiredText(claims) {
-  return `${EXPIRED} ${now() - claims.exp} seconds ago`
+  return `${EXPIRED} ${Math.max(0, now() - claims.exp)} seconds ago`
 }
 
 /** Lets what follows in the transaction run as this user, the way Realtime and PostgREST do it. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expiredText, judgeToken, readable, writable } from './authorize.mjs'
+import { expiredText, readable, writable } from './authorize.mjs'
 import { bindingId } from './changes.mjs'
 import { encode, encodeBroadcast, RawJson } from './protocol.mjs'
 
@@ -42,7 +42,7 @@ export class Channel {
     const name = topic.slice('realtime:'.length)
     if (name === '') return refuse('TopicNameRequired: You must provide a topic name')
     const token = isToken(payload.access_token) ? payload.access_token : socket.keyToken
-    const { claims, refused } = judgeToken(token)
+    const { claims, refused } = hub.judge(token)
     if (refused) return refuse(refused.atJoin)
     socket.userId = claims.sub ?? socket.userId
     if (hub.faults.refusesSocket(socket.userId)) return socket.destroy()
@@ -109,7 +109,7 @@ export class Channel {
 
   async #renew(token) {
     if (!isToken(token) || token === this.token) return
-    const { claims, refused } = judgeToken(token)
+    const { claims, refused } = this.hub.judge(token)
     if (refused) return this.#shutdown(refused.atPush)
     this.token = token
     this.claims = claims
@@ -159,7 +159,8 @@ export class Channel {
     if (event === 'untrack') presence.untrack(this)
   }
 
-  receive({ event, isJson, bytes, meta }) {
+  receive({ event, isJson, bytes: whole, meta }) {
+    const bytes = isJson ? this.hub.faults.payload(this.claims.sub, whole) : whole
     const frame = encodeBroadcast(this.socket.version, { topic: this.topic, event, isJson, bytes, meta })
     if (frame !== null) this.live(frame)
   }
@@ -198,6 +199,11 @@ export class Channel {
       await work()
     }, ms)
     this.#timers.add(timer)
+  }
+
+  /** Ends here and now as if the token had run out, where `isOver` says so of its claims. */
+  expire(isOver) {
+    if (isOver(this.claims)) this.#shutdown(expiredText(this.claims))
   }
 
   #shutdown(message) {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocketServer } from 'ws'
-import { judgeToken, writable } from './authorize.mjs'
+import { judgeToken, refusedAsExpired, writable } from './authorize.mjs'
 import { Changes } from './changes.mjs'
 import { Channel } from './channel.mjs'
 import { Presence } from './presence.mjs'
@@ -81,6 +81,11 @@ class Socket {
     if (this.#channels.get(channel.topic) === channel) this.#channels.delete(channel.topic)
   }
 
+  /** Ends the channels whose token is over. */
+  expire(isOver) {
+    for (const channel of [...this.#channels.values()]) channel.expire(isOver)
+  }
+
   close(code) {
     this.ws.close(code)
   }
@@ -144,6 +149,11 @@ export class Realtime {
     this.#server.handleUpgrade(request, stream, head, (ws) => {
       this.sockets.add(new Socket(this, ws, { version, keyToken, keyClaims: claims }))
     })
+  }
+
+  judge(token) {
+    const verdict = judgeToken(token)
+    return verdict.claims && this.faults.expires(verdict.claims) ? refusedAsExpired(verdict.claims) : verdict
   }
 
   enter(channel) {
