@@ -93,7 +93,7 @@ async fn what_an_older_socket_says_late_carries_its_own_epoch() {
 #[wasm_bindgen_test]
 async fn a_socket_that_fails_before_it_opens_is_closed_and_never_opened() {
     let (sockets, heard) = sockets();
-    sockets.perform(connect(1, "ws://127.0.0.1:9/"));
+    sockets.perform(connect(1, "ws://127.0.0.1:2/"));
     heard.until(&said(&[Input::Closed { epoch: 1, code: 1006 }])).await;
 }
 
