@@ -73,6 +73,16 @@ async function shoot(page, name) {
 }
 
 const fault = (kind, role, options) => stack.faults.add({ kind, user: stack.users[role].id, ...options })
+/** Edits a message of this person, or without content deletes it, as from another device. */
+async function change(booking, who, like, content) {
+  const { id: user } = stack.users[who]
+  const [{ id: target }] = await stack.sql`
+    select id from public.chat_messages where conversation_id = ${booking} and content like ${`%${like}`}`
+  const row = { id: crypto.randomUUID(), conversation_id: booking, kind: content ? 'edit' : 'delete', target_id: target, content: content ?? '' }
+  await rpc('chat_send', await stack.tokenFor(user), { expected_user: user, batch: [row] })
+}
+
+const menuOf = (page, text) => page.locator('.message', { hasText: text }).getByRole('button', { name: 'Edit or delete' })
 const newestIs = (page, status) => page.locator(`.message[data-status='${status}']`).last().waitFor()
 
 async function connected(role, scheme = 'light') {
@@ -177,6 +187,42 @@ const SCENES = {
     await newestIs(page, 'failed')
     await say(page, 'Bring something warm all the same.')
     await newestIs(page, 'sent')
+    return page
+  },
+  async 'refused-and-waiting'() {
+    const { page } = await connected('client')
+    fault('status', 'client', { match: 'send', status: 403, count: 2 })
+    await say(page, 'The weather will be fine.')
+    await newestIs(page, 'failed')
+    fault('status', 'client', { match: 'send', status: 503 })
+    await say(page, 'Bring something warm all the same.')
+    return page
+  },
+  async menu() {
+    const { page } = await connected('operator')
+    await menuOf(page, 'Six is fine').press('Enter')
+    await page.getByRole('menuitem', { name: 'Delete' }).waitFor()
+    return page
+  },
+  async 'menu-of-the-newest'() {
+    const { page } = await connected('client', 'dark')
+    await menuOf(page, 'Perfect').press('Enter')
+    await page.getByRole('menuitem', { name: 'Delete' }).waitFor()
+    return page
+  },
+  async editing() {
+    const { page } = await connected('operator')
+    await menuOf(page, 'All set').press('Enter')
+    await page.getByRole('menuitem', { name: 'Edit' }).press('Enter')
+    await page.getByRole('textbox', { name: 'Edit the message' }).waitFor()
+    return page
+  },
+  async 'edited-and-deleted'() {
+    const { page, booking } = await connected('operator')
+    await change(booking, 'operator', 'Six is fine%', 'Good morning Mara. Six is fine, the boat takes ten.')
+    await change(booking, 'operator', 'The boy needs%')
+    await change(booking, 'client', '1.25%')
+    await page.getByText('Message deleted').nth(1).waitFor()
     return page
   },
   async empty() {

@@ -4,7 +4,7 @@ import { type ChatWithDelivery, useChatClient } from 'surechat/react'
 import { ChatOfflineBanner, PendingMessagesBanner } from 'surechat/react/ui'
 import { Composer } from './composer'
 import { MessageList } from './message-list'
-import { words } from './problems'
+import { mayReload, words } from './problems'
 
 interface Props {
   bookingId: string
@@ -15,7 +15,8 @@ interface Props {
 
 /** Everything below a conversation's header. */
 export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
-  const { messages, sendMessage, error, connectionStatus, pendingMessagesCount, retryFailedMessages, clearError, loadMessages } = chat
+  const { messages, sendMessage, error, connectionStatus, retryFailedMessages, clearError, loadMessages } = chat
+  const { pendingMessagesCount, refusedMessagesCount } = chat
   const client = useChatClient()
   const { durable } = useSyncExternalStore(client.subscribe, client.getSnapshot)
   const retry = () => {
@@ -36,6 +37,7 @@ export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
         {/* Pending Messages Banner: while offline the other one says it already */}
         <PendingMessagesBanner
           count={isOffline ? 0 : pendingMessagesCount}
+          refusedCount={refusedMessagesCount}
           onRetry={retryFailedMessages}
         />
 
@@ -47,7 +49,9 @@ export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
         {error && !nothingToShow && (
           <div className="strip strip-error" role="alert">
             <span>{words(error)}</span>
-            <button type="button" className="link" onClick={clearError}>Dismiss</button>
+            {mayReload(error)
+              ? <button type="button" className="link" onClick={() => location.reload()}>Reload the page</button>
+              : <button type="button" className="link" onClick={clearError}>Dismiss</button>}
           </div>
         )}
       </div>
@@ -75,7 +79,7 @@ function Failed({ error, onRetry }: { error: ChatError; onRetry: () => void }) {
     <div className="message-area centred" role="alert">
       <p className="empty-title">The conversation cannot be shown</p>
       <p>{words(error)}</p>
-      {error.code === 'crashed'
+      {mayReload(error)
         ? <button type="button" className="button" onClick={() => location.reload()}>Reload the page</button>
         : <button type="button" className="button" onClick={onRetry}>Try again</button>}
     </div>

@@ -1,15 +1,11 @@
-import { Fragment, memo, useRef } from 'react'
+import { Fragment, useRef } from 'react'
 import type { ChatMessage } from 'surechat'
 import type { ChatWithDelivery } from 'surechat/react'
-import { MessageDeliveryIndicator } from 'surechat/react/ui'
-import { dayKey, dayName, timeOf } from './format'
-import { words } from './problems'
+import { dayKey, dayName } from './format'
+import { isOwn, Message } from './message'
 import { useStickToBottom } from './use-stick-to-bottom'
 
 const SAME_BREATH_MS = 5 * 60_000
-
-const isOwn = (message: ChatMessage) => message.delivery_status !== undefined
-const isSystem = (message: ChatMessage) => message.sender_id === null && !isOwn(message)
 
 function followsOn(message: ChatMessage, previous: ChatMessage | undefined): boolean {
   return previous !== undefined
@@ -23,7 +19,9 @@ interface Props {
   peer: string
 }
 
-export function MessageList({ chat: { messages, isLoading, syncState, retryFailedMessages }, peer }: Props) {
+export function MessageList({ chat, peer }: Props) {
+  const { messages, isLoading, syncState, retryFailedMessages, editMessage, cancelMessage, discardMessage } = chat
+  const acts = { retryFailedMessages, editMessage, cancelMessage, discardMessage }
   const box = useRef<HTMLDivElement>(null)
   const newest = messages.at(-1)
   const { unseen, toBottom } = useStickToBottom(box, newest?.id, newest !== undefined && isOwn(newest))
@@ -42,7 +40,7 @@ export function MessageList({ chat: { messages, isLoading, syncState, retryFaile
             return (
               <Fragment key={message.id}>
                 {newDay && <p className="day"><time dateTime={message.created_at}>{dayName(message.created_at)}</time></p>}
-                <Message message={message} peer={peer} followsOn={!newDay && followsOn(message, previous)} onRetry={retryFailedMessages} />
+                <Message message={message} peer={peer} followsOn={!newDay && followsOn(message, previous)} {...acts} />
               </Fragment>
             )
           })}
@@ -52,42 +50,6 @@ export function MessageList({ chat: { messages, isLoading, syncState, retryFaile
     </div>
   )
 }
-
-interface MessageProps {
-  message: ChatMessage
-  peer: string
-  followsOn: boolean
-  onRetry: () => void
-}
-
-const Message = memo(function Message({ message, peer, followsOn, onRetry }: MessageProps) {
-  const side = isSystem(message) ? 'system' : isOwn(message) ? 'own' : 'other'
-  const status = message.delivery_status
-  return (
-    <article
-      className="message" data-side={side} data-follows={followsOn || undefined}
-      data-id={message.id} data-role={message.sender_role} data-status={status}
-      aria-label={side === 'system' ? undefined : `${side === 'own' ? 'You' : peer}, ${timeOf(message.created_at)}`}
-    >
-      <div className="bubble">
-        {message.deleted_at
-          ? <p className="content deleted">This message was deleted.</p>
-          : <p className="content">{message.content}</p>}
-        <div className="message-footer">
-          {message.edited_at && !message.deleted_at && <span>edited</span>}
-          <time dateTime={message.created_at}>{timeOf(message.created_at)}</time>
-          {status && status !== 'failed' && <MessageDeliveryIndicator status={status} retryCount={message.retry_count} />}
-        </div>
-      </div>
-      {status === 'failed' && (
-        <p className="not-sent">
-          <span>Not sent. {message.failure && words(message.failure)}</span>
-          <MessageDeliveryIndicator status={status} retryCount={message.retry_count} onRetry={onRetry} />
-        </p>
-      )}
-    </article>
-  )
-})
 
 /** While the server cannot be asked, nobody knows whether there are messages. */
 function Empty({ known, peer }: { known: boolean; peer: string }) {

@@ -1,6 +1,6 @@
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import { type ReactNode, useCallback, useEffect, useState } from 'react'
-import { type ChatClient, createChatClient } from 'surechat'
+import { type ChatClient, createChatClient, type Unsent } from 'surechat'
 import { ChatProvider } from 'surechat/react'
 import { demo, resumeOnReconnect, type Role } from './demo'
 import { watchDeliveries } from './timing'
@@ -17,7 +17,8 @@ export interface Session {
 type State =
   | { name: 'signing_in' }
   | { name: 'signed_in'; chat: ChatClient }
-  | { name: 'signed_out'; unsent: number }
+  /** null: it could not be counted. */
+  | { name: 'signed_out'; left: Unsent | null }
   | { name: 'failed'; reason: string }
 
 /** Operator and client live in one browser, so each keeps a session of its own. */
@@ -78,16 +79,16 @@ export function SignedIn({ role, children }: { role: Role; children: (session: S
       return (
         <Notice>
           <h1>You are signed out</h1>
-          {state.unsent > 0 && <p role="status">Unsent messages are kept on this device: {state.unsent}. They go out when you sign in again.</p>}
+          <p role="status">{leftBehind(state.left)}</p>
           <button type="button" className="button" onClick={enter}>Sign in</button>
         </Notice>
       )
     case 'signed_in': {
       const { chat } = state
       const signOut = async () => {
-        const unsent = await chat.cleanup()
+        const left = await chat.signOut().catch(() => null)
         await supabase.auth.signOut({ scope: 'local' })
-        setState({ name: 'signed_out', unsent })
+        setState({ name: 'signed_out', left })
       }
       const signInAgain = async () => {
         await signIn(supabase, role)
@@ -96,6 +97,14 @@ export function SignedIn({ role, children }: { role: Role; children: (session: S
       return <ChatProvider client={chat}>{children({ role, supabase, chat, signOut, signInAgain })}</ChatProvider>
     }
   }
+}
+
+function leftBehind(left: Unsent | null): string {
+  if (!left) return 'Whether messages are unsent is not known. If so, they are kept on this device.'
+  const { unsent, maybeSent } = left
+  if (unsent === 0) return ''
+  const perhaps = maybeSent > 0 && maybeSent < unsent ? ` (${maybeSent} of them may have arrived already)` : ''
+  return `Unsent messages are kept on this device: ${unsent}${perhaps}. They go out when you sign in again.`
 }
 
 function Notice({ children }: { children: ReactNode }) {
