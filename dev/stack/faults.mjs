@@ -88,11 +88,20 @@ export class Faults {
   }
 
   remove(id) {
+    this.#chances.delete(id)
     return this.#active.delete(id)
   }
 
   clear() {
     this.#active.clear()
+    this.#chances.clear()
+  }
+
+  /** No faults, and nothing has been counted yet. */
+  forget() {
+    this.clear()
+    this.#hits = {}
+    this.#requests = {}
   }
 
   #cut({ kind, user, code }) {
