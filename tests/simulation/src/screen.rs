@@ -1,0 +1,197 @@
+//! One tab's observer: it keeps what an app would show, and holds every update to what was promised.
+
+use std::collections::BTreeMap;
+
+use surechat::{
+    engine::{Problem, Update},
+    health::ConnectionStatus,
+    json::{Value, owned, text},
+    message::DeliveryStatus,
+    sync::SyncState,
+    timeline::Patch,
+};
+
+use crate::{Broken, broken};
+
+#[derive(Clone, Default)]
+pub struct Screen {
+    views: BTreeMap<String, View>,
+    pub connection: Option<ConnectionStatus>,
+    pub pending: usize,
+    pub pending_by: Vec<(String, usize)>,
+    pub problems: BTreeMap<Option<String>, Problem>,
+    delivery: BTreeMap<String, Said>,
+    pub answers: BTreeMap<u32, Result<Value, Problem>>,
+    pub closed: bool,
+}
+
+#[derive(Clone, Default)]
+pub struct View {
+    pub loaded: bool,
+    pub sync: Option<SyncState>,
+    /// By place.
+    pub rows: BTreeMap<u64, Value>,
+    places: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Copy)]
+struct Said {
+    last: DeliveryStatus,
+    highest: DeliveryStatus,
+}
+
+/// What the world has to look at.
+#[derive(Clone, PartialEq)]
+pub enum Seen {
+    Delivery { conversation: String, id: String, status: DeliveryStatus, http_status: Option<u16>, code: Option<String> },
+    Answered { op: u32 },
+}
+
+impl Screen {
+    /// The app shows a conversation.
+    pub fn open(&mut self, conversation: &str) {
+        self.views.entry(conversation.to_owned()).or_default();
+    }
+
+    pub fn close(&mut self, conversation: &str) {
+        self.views.remove(conversation);
+    }
+
+    pub fn views(&self) -> impl Iterator<Item = (&String, &View)> {
+        self.views.iter()
+    }
+
+    pub fn view(&self, conversation: &str) -> Option<&View> {
+        self.views.get(conversation)
+    }
+
+    pub fn take(&mut self, update: Update) -> Result<Option<Seen>, Broken> {
+        if self.closed && !matches!(update, Update::Done { .. } | Update::Failed { .. }) {
+            return Err(broken("quiet after close", "an update after the client was closed".into()));
+        }
+        match update {
+            Update::Connection(status) => self.connection = Some(status),
+            Update::Sync { conversation_id, state } => {
+                if let Some(view) = self.views.get_mut(&conversation_id) {
+                    view.sync = Some(state);
+                }
+            }
+            Update::Loaded { conversation_id } => {
+                if let Some(view) = self.views.get_mut(&conversation_id) {
+                    view.loaded = true;
+                }
+            }
+            Update::Messages { conversation_id, patch } => {
+                if let Some(view) = self.views.get_mut(&conversation_id) {
+                    view.apply(patch)?;
+                }
+            }
+            Update::Pending { total, conversations } => {
+                self.pending = total;
+                self.pending_by = conversations;
+            }
+            Update::Delivery { conversation_id, id, status, failure, .. } => {
+                self.announced(id.as_str(), status)?;
+                return Ok(Some(Seen::Delivery {
+                    conversation: conversation_id,
+                    id: id.as_str().to_owned(),
+                    status,
+                    http_status: failure.as_ref().and_then(|failure| failure.http_status),
+                    code: failure.map(|failure| failure.code),
+                }));
+            }
+            Update::Problem { conversation_id, error } => {
+                match error {
+                    Some(error) => self.problems.insert(conversation_id, error),
+                    None => self.problems.remove(&conversation_id),
+                };
+            }
+            Update::Storage { .. } => {}
+            Update::Done { op, result } => return self.answered(op, Ok(result)),
+            Update::Failed { op, error } => return self.answered(op, Err(error)),
+        }
+        Ok(None)
+    }
+
+    fn answered(&mut self, op: u32, answer: Result<Value, Problem>) -> Result<Option<Seen>, Broken> {
+        if self.answers.insert(op, answer).is_some() {
+            return Err(broken("a call is answered once", format!("call {op}")));
+        }
+        Ok(Some(Seen::Answered { op }))
+    }
+
+    /// Each state once, and ticks only upwards.
+    fn announced(&mut self, id: &str, status: DeliveryStatus) -> Result<(), Broken> {
+        let said = self.delivery.get(id).copied();
+        if let Some(said) = said {
+            if said.last == status {
+                return Err(broken("each state is announced once", format!("{id} is {status:?} twice")));
+            }
+            if said.highest >= DeliveryStatus::Sent && status < said.highest {
+                return Err(broken("ticks never fall", format!("{id} is {status:?} after {:?}", said.highest)));
+            }
+        }
+        let highest = said.map_or(status, |said| said.highest.max(status));
+        self.delivery.insert(id.to_owned(), Said { last: status, highest });
+        Ok(())
+    }
+}
+
+impl View {
+    /// As the JavaScript side does it.
+    fn apply(&mut self, patch: Patch) -> Result<(), Broken> {
+        if patch.reset {
+            self.rows.clear();
+            self.places.clear();
+        }
+        for id in &patch.removes {
+            if let Some(place) = self.places.remove(id.as_str()) {
+                self.rows.remove(&place);
+            }
+        }
+        for (place, message) in patch.upserts {
+            let Some(id) = owned(&message, "id") else {
+                return Err(broken("a message has an id", format!("place {place}")));
+            };
+            if let Some(old) = self.places.insert(id.clone(), place) {
+                let before = self.rows.remove(&old);
+                if old == place {
+                    tick_rises(&id, before.as_ref(), &message)?;
+                }
+            }
+            if let Some(other) = self.rows.insert(place, message) {
+                let other = text(&other, "id").unwrap_or_default().to_owned();
+                self.places.remove(&other);
+                return Err(broken("a place holds one message", format!("{other} is overwritten by {id} at {place}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages that the server has numbered.
+    pub fn stored(&self) -> impl Iterator<Item = (&u64, &Value)> {
+        self.rows.range(..1 << 52)
+    }
+
+    /// Messages that are on their way.
+    pub fn pending(&self) -> impl Iterator<Item = (&u64, &Value)> {
+        self.rows.range(1 << 52..)
+    }
+
+    pub fn find(&self, id: &str) -> Option<&Value> {
+        self.rows.get(self.places.get(id)?)
+    }
+}
+
+fn tick_rises(id: &str, before: Option<&Value>, after: &Value) -> Result<(), Broken> {
+    let rank = |message: &Value| match text(message, "delivery_status") {
+        Some("sent") => 1,
+        Some("delivered") => 2,
+        Some("read") => 3,
+        _ => 0,
+    };
+    match before.map(rank) {
+        Some(before) if before > rank(after) => Err(broken("ticks never fall", format!("{id} in a view"))),
+        _ => Ok(()),
+    }
+}

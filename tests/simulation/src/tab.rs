@@ -1,0 +1,121 @@
+//! One tab: the engine, what its shell remembers, and its screen. It does nothing by itself: whoever drives it decides
+//! when an effect is done and when its completion comes back.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use surechat::{
+    engine::{Config, Effect, Engine, Input, Now, RequestId},
+    store::Transaction,
+};
+
+use crate::{Time, locks::Claim, screen::Screen};
+
+/// A timer that comes later than this slept with its page: the shell reports a jump.
+pub const JUMP_MS: u64 = 5_000;
+
+#[derive(Clone)]
+pub struct Tab {
+    pub engine: Engine,
+    pub profile: usize,
+    pub screen: Screen,
+    /// Name of the database that was opened.
+    pub database: Option<String>,
+    /// How often that database had been deleted when this tab opened it.
+    pub database_age: u32,
+    pub channel: Option<String>,
+    pub claim: Option<Claim>,
+    pub socket: Option<u32>,
+    /// The generation that this tab raised last.
+    pub generation: Option<u64>,
+    /// Transactions run one after another.
+    pub transactions: VecDeque<(RequestId, Transaction)>,
+    pub timer: Option<Timer>,
+    pub state: State,
+    /// What happens to a tab that does not run, in the order in which it will learn of it.
+    pub inbox: VecDeque<Input>,
+    /// One of them is under way.
+    pub transacting: bool,
+    /// In the back/forward cache: nothing is posted to it.
+    pub cached: bool,
+    pub visible: bool,
+    pub closed: bool,
+    /// Sends that wait for their answer: the message of each call.
+    pub sends: BTreeMap<u32, String>,
+    next_op: u32,
+}
+
+#[derive(Clone, Copy)]
+pub struct Timer {
+    pub serial: u64,
+    pub due: u64,
+    pub armed: Now,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Running,
+    /// Frozen, in the back/forward cache, or simply stuck: inputs pile up.
+    Still,
+}
+
+impl Tab {
+    pub fn new(profile: usize, config: Config, seed: u64) -> Self {
+        Self {
+            engine: Engine::new(config, seed),
+            profile,
+            screen: Screen::default(),
+            database: None,
+            database_age: 0,
+            channel: None,
+            claim: None,
+            socket: None,
+            generation: None,
+            transactions: VecDeque::new(),
+            timer: None,
+            state: State::Running,
+            inbox: VecDeque::new(),
+            transacting: false,
+            cached: false,
+            visible: true,
+            closed: false,
+            sends: BTreeMap::new(),
+            next_op: 0,
+        }
+    }
+
+    /// Everything that the engine wants done after this input, in order.
+    pub fn handle(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        self.engine.handle(now, input);
+        std::iter::from_fn(|| self.engine.poll_effect()).collect()
+    }
+
+    pub fn op(&mut self) -> u32 {
+        self.next_op += 1;
+        self.next_op
+    }
+
+    /// The user whose outbox this is.
+    pub fn user(&self) -> Option<&str> {
+        self.database.as_deref().and_then(user_of)
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.state == State::Running
+    }
+}
+
+/// The user in a database's name.
+pub fn user_of(database: &str) -> Option<&str> {
+    database.rsplit(':').next()
+}
+
+/// What the shell makes of a timer: one that comes too late has slept.
+pub fn timer_input(armed: Now, due: u64, fired: Now) -> Input {
+    let delay = due.saturating_sub(armed.mono);
+    let late = |from: Time, to: Time| to.saturating_sub(from).saturating_sub(delay) > JUMP_MS;
+    if late(armed.mono, fired.mono) || late(armed.wall, fired.wall) {
+        Input::Page(surechat::engine::PageEvent::Resumed)
+    } else {
+        Input::Timer
+    }
+}

@@ -1,0 +1,153 @@
+//! The world turns kind; then everything must have come right within bounded time.
+
+use surechat::{
+    engine::Command,
+    engine::Input,
+    engine::PageEvent,
+    json::{text},
+};
+
+use super::{Outcome, World};
+use crate::{TabId, broken, reference::HOPELESS, tab::user_of};
+
+/// As long as every pause together may last.
+const PATIENCE_MS: u64 = 150_000;
+const IDLE_MS: u64 = 60_000;
+/// What one tab may ask for in an idle minute: reconciling, and little more.
+const IDLE_REQUESTS: u32 = 20;
+
+impl World {
+    pub(super) fn end(&mut self) -> Outcome {
+        self.turn_kind()?;
+        let users: Vec<Vec<&'static str>> = self.profiles.iter().map(|profile| profile.users.clone()).collect();
+        self.settle()?;
+        for nth in 1..users.iter().map(Vec::len).max().unwrap_or(0) {
+            if self.another_user_has_work(&users, nth) {
+                for (profile, users) in users.iter().enumerate() {
+                    if let Some(user) = users.get(nth) {
+                        self.sign_in(profile, Some(user));
+                    }
+                }
+                self.settle()?;
+            }
+        }
+        self.reference.check_all_losses(&self.disks, &self.server)?;
+        self.reference.check_order(&self.disks, &self.server)?;
+        self.close_everything()
+    }
+
+    fn turn_kind(&mut self) -> Outcome {
+        self.note(|| "the world turns kind".into());
+        self.weather.kind = true;
+        self.found_late_conversation();
+        for profile in 0..self.profiles.len() {
+            self.set_online(profile, true)?;
+            self.profiles[profile].asleep = false;
+            self.profiles[profile].lifetime_ms = 3_600_000;
+            self.profiles[profile].token = None;
+            let first = self.profiles[profile].users.first().copied();
+            self.sign_in(profile, first);
+        }
+        for id in self.alive() {
+            self.thaw(id, Some(PageEvent::Resumed))?;
+        }
+        Ok(())
+    }
+
+    fn another_user_has_work(&self, users: &[Vec<&'static str>], nth: usize) -> bool {
+        users.iter().zip(&self.disks).any(|(users, disk)| {
+            let user = users.get(nth).copied();
+            disk.databases().any(|(name, database)| user_of(name) == user && database.outbox().next().is_some())
+        })
+    }
+
+    /// Long enough for every pause to pass, with somebody who presses Retry in between.
+    fn settle(&mut self) -> Outcome {
+        for profile in 0..self.profiles.len() {
+            let user = self.profiles[profile].signed_in;
+            let serves = |world: &Self, id: &TabId| {
+                world.tabs[*id].as_ref().is_some_and(|tab| tab.profile == profile && !tab.closed && tab.user() == user)
+            };
+            if !self.running().iter().any(|id| serves(self, id)) {
+                self.start_tab(profile)?;
+            }
+        }
+        self.run_until(self.now + 3_000)?;
+        for id in self.running() {
+            for conversation in ["b1", "b2", "b9"] {
+                self.open(id, conversation)?;
+            }
+        }
+        self.run_until(self.now + PATIENCE_MS / 3)?;
+        for id in self.running() {
+            self.retry(id, None)?;
+        }
+        self.run_until(self.now + PATIENCE_MS)?;
+        self.idle_requests.clear();
+        self.run_until(self.now + IDLE_MS)?;
+        self.check_settled()
+    }
+
+    fn check_settled(&self) -> Outcome {
+        for (id, count) in &self.idle_requests {
+            if *count > IDLE_REQUESTS {
+                return Err(broken("an idle world is quiet", format!("tab {id} sent {count} requests in a minute")));
+            }
+        }
+        for (profile, disk) in self.disks.iter().enumerate() {
+            let user = self.profiles[profile].signed_in;
+            for (name, database) in disk.databases().filter(|(name, _)| user_of(name) == user) {
+                for record in database.outbox() {
+                    let hopeless = text(record, "content").is_some_and(|content| HOPELESS.contains(&content));
+                    let refused = record.get("refused").is_some_and(|refused| refused.as_object().is_some());
+                    if !(hopeless && refused) {
+                        let detail = format!("{:?} is still in {name}: {:?}", text(record, "id"), record.get("refused"));
+                        return Err(broken("in a kind world every outbox is emptied", detail));
+                    }
+                }
+                let left = database.outbox().count();
+                for (id, tab) in self.tabs.iter().enumerate().filter_map(|(id, tab)| Some((id, tab.as_deref()?))) {
+                    if tab.closed || tab.profile != profile || tab.database.as_ref() != Some(name) {
+                        continue;
+                    }
+                    if tab.screen.pending != left {
+                        let detail = format!("tab {id} says {} pending, and there are {left}", tab.screen.pending);
+                        return Err(broken("the pending count is true", detail));
+                    }
+                    for (conversation, view) in tab.screen.views() {
+                        let at = |rule: crate::Broken| crate::Broken { detail: format!("tab {id}: {}", rule.detail), ..rule };
+                        self.reference.check_view(conversation, view, &self.server).map_err(at)?;
+                        self.check_end_of_view(id, conversation, view)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest message is there, whatever the cache began with.
+    fn check_end_of_view(&self, id: TabId, conversation: &str, view: &crate::screen::View) -> Outcome {
+        let Some(held) = self.server.conversation(conversation) else { return Ok(()) };
+        let newest = held.rows.iter().rev().find(|row| row.kind == "message");
+        match newest {
+            Some(row) if view.find(&row.id).is_none() => {
+                let detail = format!("tab {id} {conversation}: the newest message {} #{} is not shown", row.id, row.seq);
+                Err(broken("every view shows what the server has", detail))
+            }
+            _ if !view.loaded => Err(broken("every view is loaded", format!("tab {id} {conversation}"))),
+            _ => Ok(()),
+        }
+    }
+
+    fn close_everything(&mut self) -> Outcome {
+        for id in self.running() {
+            let op = self.tab(id).map_or(0, |tab| tab.op());
+            self.feed(id, Input::Command(Command::Shutdown { op, discard: false }))?;
+        }
+        self.run_until(self.now + 30_000)?;
+        match self.alive().into_iter().find(|id| self.tabs[*id].as_ref().is_some_and(|tab| !tab.closed)) {
+            Some(id) => Err(broken("quiet after close", format!("tab {id} is not closed"))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The far end of the sockets: Supabase Realtime as far as the engine speaks to it.
+
+use surechat::{
+    engine::Input,
+    json::{Value, list, object, parse, print, text},
+    realtime::{self, Output},
+};
+
+use super::{Event, Outcome, World};
+use crate::{TabId, Time, broken, faults::Fault, server::Live, token::subject};
+
+#[derive(Default)]
+pub(super) struct Socket {
+    open: bool,
+    /// Nothing goes through any more, and nobody says so.
+    pub half_open: bool,
+    joined: Option<Join>,
+    /// Frames stay in order, each way.
+    last_up: Time,
+    last_down: Time,
+}
+
+struct Join {
+    topic: String,
+    join_ref: Value,
+    jwt: String,
+    ready: bool,
+}
+
+impl World {
+    pub(super) fn socket(&mut self, id: TabId, output: Output) -> Outcome {
+        match output {
+            Output::Connect { epoch, .. } => {
+                self.sockets.retain(|(tab, _), _| *tab != id);
+                let profile = self.tab(id).map_or(0, |tab| tab.profile);
+                let delay = self.latency();
+                if !self.profiles[profile].online || self.strikes(Fault::ConnectFails) {
+                    self.later_input(delay, id, realtime::Input::Closed { epoch, code: 1006 });
+                } else {
+                    let last_down = self.now + delay;
+                    self.sockets.insert((id, epoch), Socket { open: true, last_down, ..Socket::default() });
+                    self.later_input(delay, id, realtime::Input::Opened { epoch });
+                }
+            }
+            Output::SendText { epoch, text } => {
+                self.check_frame(id, &text)?;
+                let delay = self.latency();
+                let now = self.now;
+                if let Some(socket) = self.sockets.get_mut(&(id, epoch)).filter(|it| it.open && !it.half_open) {
+                    socket.last_up = socket.last_up.max(now + delay);
+                    let delay = socket.last_up - now;
+                    self.later(delay, Event::Pushed { tab: id, epoch, text });
+                }
+            }
+            Output::Close { epoch } => {
+                self.sockets.remove(&(id, epoch));
+            }
+            Output::NeedToken => return Err(broken("the engine asks for tokens itself", format!("tab {id}"))),
+        }
+        Ok(())
+    }
+
+    fn later_input(&mut self, delay: u64, tab: TabId, input: realtime::Input) {
+        self.later(delay, Event::Feed { tab, input: Box::new(Input::Socket(input)) });
+    }
+
+    fn check_frame(&self, id: TabId, frame: &str) -> Outcome {
+        let Some(frame) = parse(frame) else { return Err(broken("frames are JSON", frame.into())) };
+        let Some(tab) = self.tabs[id].as_deref() else { return Ok(()) };
+        let token = text(&frame[4], "access_token").and_then(subject);
+        if token.is_some() && token.as_deref() != tab.user() && tab.database.is_some() {
+            return Err(broken("nothing goes out under another name", format!("a join of {:?} by {token:?}", tab.user())));
+        }
+        Ok(())
+    }
+
+    pub(super) fn pushed(&mut self, id: TabId, epoch: u32, frame: &str) -> Outcome {
+        let Some(frame) = parse(frame) else { return Ok(()) };
+        if self.sockets.get(&(id, epoch)).is_none_or(|socket| socket.half_open) {
+            return Ok(());
+        }
+        let reply = |status: &str, response: Value| {
+            let payload = object(vec![("status", status.into()), ("response", response)]);
+            list([frame[0].clone(), frame[1].clone(), frame[2].clone(), "phx_reply".into(), payload].into_iter())
+        };
+        let refuse = |reason: &str| reply("error", object(vec![("reason", reason.into())]));
+        match frame[3].as_str().unwrap_or_default() {
+            "phx_join" => {
+                let jwt = text(&frame[4], "access_token").unwrap_or_default().to_owned();
+                let topic = frame[2].as_str().unwrap_or_default().to_owned();
+                let user = self.server.auth.check(&jwt, self.now).map(str::to_owned);
+                let reason = if self.strikes(Fault::JoinRefused) {
+                    let reasons = [
+                        "Unauthorized: You do not have permissions to read from this Channel topic",
+                        "InitializingProjectConnection: wait",
+                        "MalformedJWT: The token provided is not a valid JWT",
+                        "ClientJoinRateLimitReached: too many",
+                        "UnknownErrorOnChannel",
+                    ];
+                    Some(*self.rng.choice(&reasons).unwrap_or(&""))
+                } else {
+                    match &user {
+                        None => Some("InvalidJWTToken: Token has expired 3 seconds ago"),
+                        Some(user) if topic != format!("realtime:chat-user:{user}") => Some("Unauthorized: not yours"),
+                        Some(_) => None,
+                    }
+                };
+                if let Some(reason) = reason {
+                    self.frame(id, epoch, &refuse(reason));
+                    return Ok(());
+                }
+                self.frame(id, epoch, &reply("ok", object(vec![("postgres_changes", list([].into_iter()))])));
+                if let Some(socket) = self.sockets.get_mut(&(id, epoch)) {
+                    socket.joined = Some(Join { topic, join_ref: frame[0].clone(), jwt, ready: false });
+                }
+                self.later(1_000, Event::TokenEnds { tab: id, epoch });
+                self.say_ready(id, epoch);
+            }
+            "heartbeat" | "phx_leave" => {
+                if frame[3] == "phx_leave"
+                    && let Some(socket) = self.sockets.get_mut(&(id, epoch))
+                {
+                    socket.joined = None;
+                }
+                self.frame(id, epoch, &reply("ok", object(Vec::new())));
+            }
+            "access_token" => {
+                let jwt = text(&frame[4], "access_token").unwrap_or_default().to_owned();
+                if let Some(join) = self.sockets.get_mut(&(id, epoch)).and_then(|socket| socket.joined.as_mut()) {
+                    join.jwt = jwt;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn say_ready(&mut self, id: TabId, epoch: u32) {
+        if self.strikes(Fault::ReadyLate) {
+            match self.rng.u32(0..3) {
+                0 => return,
+                _ => {
+                    let wait = self.rng.u64(1_000..14_000);
+                    if let Some(socket) = self.sockets.get_mut(&(id, epoch)) {
+                        socket.last_down = socket.last_down.max(self.now + wait);
+                    }
+                }
+            }
+        }
+        let Some(join) = self.sockets.get_mut(&(id, epoch)).and_then(|socket| socket.joined.as_mut()) else { return };
+        join.ready = true;
+        let payload = object(vec![
+            ("extension", "system".into()),
+            ("status", "ok".into()),
+            ("message", "Replication connection established".into()),
+            ("channel", "x".into()),
+        ]);
+        let frame =
+            list([join.join_ref.clone(), Value::Null, join.topic.as_str().into(), "system".into(), payload].into_iter());
+        self.frame(id, epoch, &frame);
+    }
+
+    /// The server looks after the tokens of its channels.
+    pub(super) fn token_ends(&mut self, id: TabId, epoch: u32) -> Outcome {
+        let now = self.now;
+        let Some(socket) = self.sockets.get_mut(&(id, epoch)) else { return Ok(()) };
+        let Some(join) = &socket.joined else { return Ok(()) };
+        if self.server.auth.check(&join.jwt, now).is_some() {
+            self.later(5_000, Event::TokenEnds { tab: id, epoch });
+            return Ok(());
+        }
+        let Some(join) = socket.joined.take() else { return Ok(()) };
+        let payload = object(vec![
+            ("extension", "system".into()),
+            ("status", "error".into()),
+            ("message", "Token has expired 0 seconds ago".into()),
+            ("channel", "x".into()),
+        ]);
+        let topic = join.topic.as_str();
+        let system = list([join.join_ref.clone(), Value::Null, topic.into(), "system".into(), payload].into_iter());
+        let close = list(
+            [join.join_ref.clone(), join.join_ref.clone(), topic.into(), "phx_close".into(), object(Vec::new())].into_iter(),
+        );
+        self.frame(id, epoch, &system);
+        self.frame(id, epoch, &close);
+        Ok(())
+    }
+
+    fn frame(&mut self, id: TabId, epoch: u32, frame: &Value) {
+        let delay = self.latency();
+        let now = self.now;
+        let Some(socket) = self.sockets.get_mut(&(id, epoch)).filter(|socket| !socket.half_open) else { return };
+        socket.last_down = socket.last_down.max(now + delay);
+        let delay = socket.last_down - now;
+        self.later_input(delay, id, realtime::Input::Text { epoch, text: print(frame) });
+    }
+
+    /// The server's broadcasts set out.
+    pub(super) fn spread_live(&mut self) {
+        for mut live in std::mem::take(&mut self.server.live) {
+            if self.strikes(Fault::LiveLost) {
+                continue;
+            }
+            if live.event == "message" && self.strikes(Fault::LiveTruncated) {
+                live.payload["row"] = Value::Null;
+            }
+            let mut delay = self.latency();
+            if self.strikes(Fault::LiveLate) {
+                delay += self.rng.u64(100..20_000);
+            }
+            if self.strikes(Fault::LiveDoubled) {
+                let again = delay + self.rng.u64(0..10_000);
+                self.later(again, Event::Told(Box::new(live.clone())));
+            }
+            self.later(delay, Event::Told(Box::new(live)));
+        }
+    }
+
+    pub(super) fn told(&mut self, live: &Live) -> Outcome {
+        let topic = format!("realtime:chat-user:{}", live.user);
+        let hears = |socket: &Socket| socket.joined.as_ref().is_some_and(|join| join.ready && join.topic == topic);
+        let listening: Vec<(TabId, u32)> =
+            self.sockets.iter().filter(|(_, socket)| hears(socket)).map(|(key, _)| *key).collect();
+        let payload = object(vec![
+            ("type", "broadcast".into()),
+            ("event", live.event.into()),
+            ("payload", live.payload.clone()),
+        ]);
+        let frame = list([Value::Null, Value::Null, topic.as_str().into(), "broadcast".into(), payload].into_iter());
+        for (tab, epoch) in listening {
+            self.frame(tab, epoch, &frame);
+        }
+        Ok(())
+    }
+
+    /// The connection ends, and the page hears of it.
+    pub(super) fn cut(&mut self, id: TabId) {
+        let cut: Vec<(TabId, u32)> = self.sockets.keys().filter(|(tab, _)| *tab == id).copied().collect();
+        for (tab, epoch) in cut {
+            self.sockets.remove(&(tab, epoch));
+            let delay = self.latency();
+            self.later_input(delay, tab, realtime::Input::Closed { epoch, code: 1006 });
+        }
+    }
+
+    /// The connection is dead, and nobody hears of it.
+    pub(super) fn go_half_open(&mut self, id: TabId) {
+        for ((tab, _), socket) in &mut self.sockets {
+            socket.half_open |= *tab == id;
+        }
+    }
+}
