@@ -67,7 +67,9 @@ impl Database {
         for (operation, reply) in transaction.operations.iter().zip(replies) {
             match (operation, reply) {
                 (Operation::Add { value }, Reply::Key(key)) => self.note(value, *key),
-                (Operation::Put { table: Table::Outbox, value }, _) => self.note(value, number(value, "key").unwrap_or(0)),
+                (Operation::Put { table: Table::Outbox, value }, _) => {
+                    self.note(value, number(value, "key").unwrap_or(0))
+                }
                 _ => {}
             }
         }

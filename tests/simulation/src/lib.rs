@@ -8,7 +8,6 @@
 //! - [`disk`], [`locks`], [`token`], [`server`], [`tab`] and [`screen`] are the pieces: plain data, `Clone`, and passive.
 //!   Whoever drives them decides what happens when; so a search can go through all of it.
 //! - [`world`] drives them at random, by a seed: same seed, same world, same trace.
-//! - [`bench`] drives them by hand, step by step, for the schedules of `tests/schedules.rs`.
 
 pub mod disk;
 pub mod faults;

@@ -61,7 +61,10 @@ impl Reference {
         if database.is_some_and(|database| database.deleted > sent.age || database.holds(id)) {
             return Ok(());
         }
-        Err(broken("no accepted message is lost", format!("{id} ({}) is neither on the disk nor on the server", sent.content)))
+        Err(broken(
+            "no accepted message is lost",
+            format!("{id} ({}) is neither on the disk nor on the server", sent.content),
+        ))
     }
 
     pub fn check_all_losses(&self, disks: &[Disk], server: &Server) -> Result<(), Broken> {
@@ -78,10 +81,15 @@ impl Reference {
                     return Err(broken("one row per message", format!("{} is twice in {conversation}", row.id)));
                 }
                 let Some(sent) = self.sent.get(&row.id) else { continue };
-                let Some(database) = disks.get(sent.profile).and_then(|disk| disk.database(&sent.database)) else { continue };
+                let Some(database) = disks.get(sent.profile).and_then(|disk| disk.database(&sent.database)) else {
+                    continue;
+                };
                 let Some(order) = database.order_of(&row.id) else { continue };
                 if row.sender.as_deref() != Some(sent.user.as_str()) {
-                    return Err(broken("nothing goes out under another name", format!("{} is by {:?}", row.id, row.sender)));
+                    return Err(broken(
+                        "nothing goes out under another name",
+                        format!("{} is by {:?}", row.id, row.sender),
+                    ));
                 }
                 // A row that was ever refused stands where it was retried, and an early copy may store it anywhere.
                 if database.was_refused(&row.id) || server.taken_away.contains(&row.id) {
@@ -89,7 +97,8 @@ impl Reference {
                 }
                 let lane = last.entry(&sent.database).or_insert(((0, 0), ""));
                 if order < lane.0 {
-                    let detail = format!("in {conversation} {} ({order:?}) comes after {} ({:?})", row.id, lane.1, lane.0);
+                    let detail =
+                        format!("in {conversation} {} ({order:?}) comes after {} ({:?})", row.id, lane.1, lane.0);
                     return Err(broken("server order is send order", detail));
                 }
                 *lane = (order, &row.id);
@@ -104,9 +113,12 @@ impl Reference {
         let shown: Vec<&Value> = view.stored().map(|(_, message)| message).collect();
         let first = shown.iter().find_map(|message| number(message, "seq")).unwrap_or(0);
         let rows: Vec<_> = held.rows.iter().filter(|row| row.kind == "message" && row.seq >= first).collect();
-        let wrong = |detail: String| Err(broken("every view shows what the server has", format!("{conversation}: {detail}")));
+        let wrong =
+            |detail: String| Err(broken("every view shows what the server has", format!("{conversation}: {detail}")));
         for row in &rows {
-            let Some(message) = view.find(&row.id) else { return wrong(format!("{} #{} is not shown", row.id, row.seq)) };
+            let Some(message) = view.find(&row.id) else {
+                return wrong(format!("{} #{} is not shown", row.id, row.seq));
+            };
             if number(message, "seq") != Some(row.seq) {
                 return wrong(format!("{} #{} is shown at {:?}", row.id, row.seq, number(message, "seq")));
             }

@@ -43,8 +43,16 @@ struct Said {
 /// What the world has to look at.
 #[derive(Clone, PartialEq)]
 pub enum Seen {
-    Delivery { conversation: String, id: String, status: DeliveryStatus, http_status: Option<u16>, code: Option<String> },
-    Answered { op: u32 },
+    Delivery {
+        conversation: String,
+        id: String,
+        status: DeliveryStatus,
+        http_status: Option<u16>,
+        code: Option<String>,
+    },
+    Answered {
+        op: u32,
+    },
 }
 
 impl Screen {

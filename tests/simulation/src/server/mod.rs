@@ -194,7 +194,8 @@ impl Server {
 
     fn tell(&mut self, conversation: &str, event: &'static str, payload: &Value) {
         let Some(held) = self.conversations.get(conversation) else { return };
-        let live = held.members.iter().map(|member| Live { user: member.user.clone(), event, payload: payload.clone() });
+        let live =
+            held.members.iter().map(|member| Live { user: member.user.clone(), event, payload: payload.clone() });
         self.live.extend(live);
     }
 }
@@ -251,5 +252,11 @@ pub fn respond(status: u16, body: &Value) -> HttpResponse {
 }
 
 fn stamp(at: Time) -> String {
-    format!("2026-11-23T{:02}:{:02}:{:02}.{:03}+00:00", at / 3_600_000 % 24, at / 60_000 % 60, at / 1_000 % 60, at % 1_000)
+    format!(
+        "2026-11-23T{:02}:{:02}:{:02}.{:03}+00:00",
+        at / 3_600_000 % 24,
+        at / 60_000 % 60,
+        at / 1_000 % 60,
+        at % 1_000
+    )
 }

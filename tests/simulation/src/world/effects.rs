@@ -220,7 +220,11 @@ fn describe(transaction: &Transaction) -> String {
         Operation::Add { value } => format!("add {}", text(value, "id").unwrap_or_default()),
         Operation::Put { table, value } => {
             let id = text(value, "id").unwrap_or_default();
-            format!("put {} {id}{}", table.name(), value.get("cursor").map(|at| format!(" to {at}")).unwrap_or_default())
+            format!(
+                "put {} {id}{}",
+                table.name(),
+                value.get("cursor").map(|at| format!(" to {at}")).unwrap_or_default()
+            )
         }
         Operation::Delete { table, key } => format!("delete {} {key:?}", table.name()),
         Operation::DeleteRange { table, .. } => format!("delete range of {}", table.name()),
@@ -231,4 +235,3 @@ fn describe(transaction: &Transaction) -> String {
     let words: Vec<String> = words.collect();
     format!("[{}] of generation {:?}", words.join(", "), transaction.generation)
 }
-

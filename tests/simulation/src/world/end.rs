@@ -1,11 +1,6 @@
 //! The world turns kind; then everything must have come right within bounded time.
 
-use surechat::{
-    engine::Command,
-    engine::Input,
-    engine::PageEvent,
-    json::{text},
-};
+use surechat::{engine::Command, engine::Input, engine::PageEvent, json::text};
 
 use super::{Outcome, World};
 use crate::{TabId, broken, reference::HOPELESS, tab::user_of};
@@ -101,7 +96,8 @@ impl World {
                     let hopeless = text(record, "content").is_some_and(|content| HOPELESS.contains(&content));
                     let refused = record.get("refused").is_some_and(|refused| refused.as_object().is_some());
                     if !(hopeless && refused) {
-                        let detail = format!("{:?} is still in {name}: {:?}", text(record, "id"), record.get("refused"));
+                        let detail =
+                            format!("{:?} is still in {name}: {:?}", text(record, "id"), record.get("refused"));
                         return Err(broken("in a kind world every outbox is emptied", detail));
                     }
                 }
@@ -115,7 +111,10 @@ impl World {
                         return Err(broken("the pending count is true", detail));
                     }
                     for (conversation, view) in tab.screen.views() {
-                        let at = |rule: crate::Broken| crate::Broken { detail: format!("tab {id}: {}", rule.detail), ..rule };
+                        let at = |rule: crate::Broken| crate::Broken {
+                            detail: format!("tab {id}: {}", rule.detail),
+                            ..rule
+                        };
                         self.reference.check_view(conversation, view, &self.server).map_err(at)?;
                         self.check_end_of_view(id, conversation, view)?;
                     }
@@ -131,7 +130,8 @@ impl World {
         let newest = held.rows.iter().rev().find(|row| row.kind == "message");
         match newest {
             Some(row) if view.find(&row.id).is_none() => {
-                let detail = format!("tab {id} {conversation}: the newest message {} #{} is not shown", row.id, row.seq);
+                let detail =
+                    format!("tab {id} {conversation}: the newest message {} #{} is not shown", row.id, row.seq);
                 Err(broken("every view shows what the server has", detail))
             }
             _ if !view.loaded => Err(broken("every view is loaded", format!("tab {id} {conversation}"))),

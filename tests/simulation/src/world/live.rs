@@ -69,7 +69,10 @@ impl World {
         let Some(tab) = self.tabs[id].as_deref() else { return Ok(()) };
         let token = text(&frame[4], "access_token").and_then(subject);
         if token.is_some() && token.as_deref() != tab.user() && tab.database.is_some() {
-            return Err(broken("nothing goes out under another name", format!("a join of {:?} by {token:?}", tab.user())));
+            return Err(broken(
+                "nothing goes out under another name",
+                format!("a join of {:?} by {token:?}", tab.user()),
+            ));
         }
         Ok(())
     }
@@ -155,8 +158,9 @@ impl World {
             ("message", "Replication connection established".into()),
             ("channel", "x".into()),
         ]);
-        let frame =
-            list([join.join_ref.clone(), Value::Null, join.topic.as_str().into(), "system".into(), payload].into_iter());
+        let frame = list(
+            [join.join_ref.clone(), Value::Null, join.topic.as_str().into(), "system".into(), payload].into_iter(),
+        );
         self.frame(id, epoch, &frame);
     }
 
@@ -179,7 +183,8 @@ impl World {
         let topic = join.topic.as_str();
         let system = list([join.join_ref.clone(), Value::Null, topic.into(), "system".into(), payload].into_iter());
         let close = list(
-            [join.join_ref.clone(), join.join_ref.clone(), topic.into(), "phx_close".into(), object(Vec::new())].into_iter(),
+            [join.join_ref.clone(), join.join_ref.clone(), topic.into(), "phx_close".into(), object(Vec::new())]
+                .into_iter(),
         );
         self.frame(id, epoch, &system);
         self.frame(id, epoch, &close);
@@ -221,11 +226,8 @@ impl World {
         let hears = |socket: &Socket| socket.joined.as_ref().is_some_and(|join| join.ready && join.topic == topic);
         let listening: Vec<(TabId, u32)> =
             self.sockets.iter().filter(|(_, socket)| hears(socket)).map(|(key, _)| *key).collect();
-        let payload = object(vec![
-            ("type", "broadcast".into()),
-            ("event", live.event.into()),
-            ("payload", live.payload.clone()),
-        ]);
+        let payload =
+            object(vec![("type", "broadcast".into()), ("event", live.event.into()), ("payload", live.payload.clone())]);
         let frame = list([Value::Null, Value::Null, topic.as_str().into(), "broadcast".into(), payload].into_iter());
         for (tab, epoch) in listening {
             self.frame(tab, epoch, &frame);

@@ -220,9 +220,12 @@ impl World {
             self.delete_some_row(&conversation);
         }
         if self.strikes(Fault::Expelled) {
-            let member = self.server.conversation(&conversation).and_then(|held| self.rng.choice(&held.members).cloned());
+            let member =
+                self.server.conversation(&conversation).and_then(|held| self.rng.choice(&held.members).cloned());
             let known = [("operator-1", "operator"), ("operator-2", "operator"), ("client-1", "client")];
-            if let Some((user, role)) = known.into_iter().find(|(user, _)| member.as_ref().is_some_and(|it| it.user == *user)) {
+            if let Some((user, role)) =
+                known.into_iter().find(|(user, _)| member.as_ref().is_some_and(|it| it.user == *user))
+            {
                 self.server.remove_member(&conversation, user);
                 let delay = self.rng.u64(500..20_000);
                 self.later(delay, Event::Readmit { conversation, user, role });

@@ -473,4 +473,3 @@ impl World {
 fn failed(name: &str) -> StoreError {
     StoreError::Failed(name.into())
 }
-

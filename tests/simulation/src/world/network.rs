@@ -167,7 +167,8 @@ impl World {
             return html(502);
         }
         if self.strikes(Fault::Garbage) {
-            let body = *self.rng.choice(&["<html>hotel", "{}", "[]", "null", "[{\"id\":7}]", "[[]]", "\"\""]).unwrap_or(&"");
+            let body =
+                *self.rng.choice(&["<html>hotel", "{}", "[]", "null", "[{\"id\":7}]", "[[]]", "\"\""]).unwrap_or(&"");
             return HttpResponse { status: 200, retry_after_ms: None, body: body.into() };
         }
         response
@@ -229,7 +230,9 @@ impl World {
         });
         let jwt = match fresh {
             Some(jwt) => jwt,
-            None if held.token.is_some() && !self.weather.kind && self.rng.u32(0..3) == 0 => return Ok(held.token.clone()),
+            None if held.token.is_some() && !self.weather.kind && self.rng.u32(0..3) == 0 => {
+                return Ok(held.token.clone());
+            }
             None => {
                 let jwt = self.server.auth.issue(user, self.now, held.lifetime_ms);
                 let held = &mut self.profiles[profile];
@@ -263,7 +266,9 @@ impl World {
                 for record in database.outbox() {
                     let waits = record.get("refused").is_none_or(|refused| refused.as_object().is_none());
                     let (id, key) = (text(record, "id"), number(record, "key"));
-                    let of_record = |item: &&surechat::json::Value| text(item, "conversation_id") == text(record, "conversation_id");
+                    let of_record = |item: &&surechat::json::Value| {
+                        text(item, "conversation_id") == text(record, "conversation_id")
+                    };
                     let carried = batch.iter().any(|item| text(item, "id") == id);
                     let passed = batch.iter().filter(of_record).find(|item| {
                         let order = text(item, "id").and_then(|id| database.order_of(id));
@@ -286,4 +291,3 @@ impl World {
         }
     }
 }
-

@@ -130,7 +130,10 @@ impl World {
             83..90 => self.show_or_hide(tab),
             90..94 => {
                 let profile = self.tab(tab).map_or(0, |tab| tab.profile);
-                let mates = self.alive().into_iter().filter(|id| self.tabs[*id].as_ref().is_some_and(|tab| tab.profile == profile));
+                let mates = self
+                    .alive()
+                    .into_iter()
+                    .filter(|id| self.tabs[*id].as_ref().is_some_and(|tab| tab.profile == profile));
                 if mates.count() < 4 { self.new_tab(profile) } else { Ok(()) }
             }
             94..97 => self.close_tab(tab),
