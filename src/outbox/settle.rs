@@ -8,6 +8,8 @@ use crate::{
 
 const PAUSE_MS: u64 = 5_000;
 const LONGEST_PAUSE_MS: u64 = 60_000;
+/// A server may ask for more; but it may also give a date, which a device with a wrong clock reads as years.
+const LONGEST_ASKED_MS: u64 = 600_000;
 
 /// A row's fate, to be committed before it counts.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +52,8 @@ impl Outbox {
             Outcome::Unauthorized => Settlement { wants_token: true, token_rejected: true, ..Settlement::default() },
             Outcome::RateLimited { retry_after_ms, .. } => {
                 let backoff = PAUSE_MS.saturating_mul(1 << self.pauses.min(8)).min(LONGEST_PAUSE_MS);
-                let pause = retry_after_ms.unwrap_or_else(|| PAUSE_MS.max(self.rng.u64(0..=backoff)));
+                let asked = retry_after_ms.map(|pause| pause.min(LONGEST_ASKED_MS));
+                let pause = asked.unwrap_or_else(|| PAUSE_MS.max(self.rng.u64(0..=backoff)));
                 self.pauses += 1;
                 self.paused_until = Some(now + pause);
                 Settlement::default()

@@ -183,6 +183,15 @@ fn a_pause_that_the_server_asks_for_holds_up_every_lane() {
 }
 
 #[test]
+fn a_pause_of_years_is_not_believed() {
+    let mut outbox = filled(&["a"]);
+    take(&mut outbox, 1_000);
+    let limited = HttpResponse { status: 429, retry_after_ms: Some(u64::MAX), body: String::new() };
+    finish(&mut outbox, 1_000, judge(Ok(limited)));
+    assert_eq!(outbox.deadline(), Some(601_000));
+}
+
+#[test]
 fn a_request_is_no_larger_than_its_limits() {
     let mut outbox = Outbox::new(true, 1);
     for key in 1..=101 {

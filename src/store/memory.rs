@@ -20,10 +20,7 @@ impl MemoryStore {
         let before = self.clone();
         let replies: StoreResult = transaction.operations.iter().map(|operation| self.apply(operation)).collect();
         if replies.is_err() {
-            let last_key = self.last_key;
             *self = before;
-            // A browser's key generator does not run backwards either.
-            self.last_key = last_key;
         }
         replies
     }
@@ -50,6 +47,9 @@ impl MemoryStore {
             }
             Operation::Put { table, value } => {
                 let key = key_of(*table, value).ok_or_else(|| StoreError::Failed("a record without a key".into()))?;
+                if let (Table::Outbox, Key::Number(key)) = (*table, &key) {
+                    self.last_key = self.last_key.max(*key);
+                }
                 self.records.insert((*table, key), value.clone());
                 Reply::Done
             }
