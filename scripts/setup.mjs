@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path'
 import { Problem, executable, exitCode, isMain, main, output, root, which } from './lib/process.mjs'
 
 const WASM_PACK = '0.15.1'
+const CARGO_MUTANTS = '27.1.0'
 const GECKODRIVER = '0.37.1'
 const TARGET = 'wasm32-unknown-unknown'
 
@@ -31,6 +32,7 @@ export function toolPath() {
   return [
     join(toolRoot('wasm-bindgen-cli', wasmBindgenVersion()), 'bin'),
     join(toolRoot('wasm-pack', WASM_PACK), 'bin'),
+    join(toolRoot('cargo-mutants', CARGO_MUTANTS), 'bin'),
     process.env.PATH ?? '',
     cargoBin,
   ].join(delimiter)
@@ -109,6 +111,7 @@ const TOOLS = {
   webkit: () => checkPackaged('webkit'),
   geckodriver: () => process.env.GECKODRIVER || ensureCargoTool('geckodriver', GECKODRIVER, ['geckodriver'], ['--locked']),
   'wasm-pack': () => ensureCargoTool('wasm-pack', WASM_PACK, ['wasm-pack'], ['--locked']),
+  'cargo-mutants': () => ensureCargoTool('cargo-mutants', CARGO_MUTANTS, ['cargo-mutants'], ['--locked']),
 }
 
 /**

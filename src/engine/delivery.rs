@@ -173,7 +173,8 @@ impl Engine {
 
     /// The row itself came back: that is evidence too, unless the answer of its own request is still to come.
     pub(super) fn note_evidence(&mut self, message: &StoredMessage) {
-        let Some(generation) = self.role.generation() else { return };
+        let own = message.sender_id.as_deref() == Some(&self.user_id);
+        let Some(generation) = self.role.generation().filter(|_| own) else { return };
         match self.outbox.find(&message.conversation_id, &message.id) {
             None => {}
             Some((_, true)) => self.early_evidence.push(message.clone()),

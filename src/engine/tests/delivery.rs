@@ -142,6 +142,18 @@ fn so_it_is_when_it_comes_before_the_answer_gets_lost() {
 }
 
 #[test]
+fn a_row_of_somebody_else_under_our_id_is_no_evidence() {
+    let mut world = World::started();
+    world.server.always = Some(Fault::Refuse);
+    world.send("hello");
+    let id = world.store.table(Table::Outbox).next().expect("it waits")["id"].clone();
+    let row = json!({"id": id, "conversation_id": BOOKING, "seq": 1, "kind": "message", "sender_id": CLIENT,
+        "sender_role": "client", "content": "not ours", "created_at": "2026-11-23T06:30:00+00:00"});
+    world.broadcast("message", &json!({"row": row, "conversation_id": BOOKING, "seq": 1}));
+    assert_eq!(world.outbox(), 1);
+}
+
+#[test]
 fn evidence_ends_the_pause_for_the_rows_behind_it() {
     let mut world = World::started();
     world.server.faults = vec![Fault::LoseAnswer].into();

@@ -1,7 +1,7 @@
 //! A started engine on a database that holds anything, in a world that says anything.
 //!
-//! `{"records": {"outbox": [...], "messages": [...], "conversations": [...], "meta": [...]}, "steps": [...]}`. A row of
-//! the outbox may disappear for one reason only: something said, in words that can be read, that the server has it.
+//! `{"records": {"outbox": [...], "messages": [...], "conversations": [...], "meta": [...]}, "answers": [...],
+//! "steps": [...]}`, the answers being those of the first requests in place of the kind server's. A row of the outbox may disappear for one reason only: something said, in words that can be read, that the server has it.
 
 use surechat::{
     engine::{Command, Input, PageEvent},
@@ -22,6 +22,7 @@ pub fn engine(data: &[u8]) {
             world.holds(table, record);
         }
     }
+    world.answers.extend(items(&scenario, "answers").iter().take(STEPS).map(replies::response));
     world.start();
     for step in items(&scenario, "steps").iter().take(STEPS) {
         act(&mut world, step);

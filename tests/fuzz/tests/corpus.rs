@@ -19,7 +19,7 @@ fn nothing_of_the_corpus_panics_hangs_or_loses_a_message() {
             target(&input);
             for seed in 0..BENT {
                 if let Some(bent) = mutate::json(&input, &mut fastrand::Rng::with_seed(seed)) {
-                    println!("  seed {seed}: {}", String::from_utf8_lossy(&bent));
+                    println!("  bent by seed {seed}");
                     target(&bent);
                 }
             }
