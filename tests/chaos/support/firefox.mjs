@@ -29,15 +29,14 @@ export const CANNOT = {
   freeze: 'no command of WebDriver BiDi or Marionette freezes a page; see `stuck leader`, where its main thread is blocked',
 }
 
-/** The processes that run pages, of all that descend from this one. */
-async function contentProcesses(root) {
+/** The processes that run pages of the web, of all in this group; Linux alone tells of them. */
+async function contentProcesses(group) {
   const all = await Promise.all((await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(async (pid) => {
-    const [stat, command] = await Promise.all([
-      readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''), readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''),
-    ])
-    return { pid: Number(pid), group: Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]), words: command.split('\0').filter(Boolean) }
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+    const [, name, rest] = /\((.*)\) (.*)/.exec(stat) ?? [null, '', '']
+    return { pid: Number(pid), name, group: Number(rest.split(' ')[2]) }
   }))
-  return all.filter(({ group, words }) => group === root && words.includes('-contentproc') && words.at(-1) === 'tab').map(({ pid }) => pid)
+  return all.filter((each) => each.group === group && each.name.startsWith('Isolated Web')).map(({ pid }) => pid)
 }
 
 class Tab {
