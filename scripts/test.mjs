@@ -51,7 +51,9 @@ const STEPS = [
   { name: 'unit', command: () => ['vitest', 'run'] },
   { name: 'sql', command: nodeTests('tests/sql') },
   { name: 'stack', command: nodeTests('tests/stack') },
+  { name: 'chaos-ledger', command: nodeTests('tests/chaos') },
   { name: 'e2e', command: nodeTests('tests/e2e'), needs: ['chromium'], slow: true },
+  { name: 'chaos', command: script('scripts/chaos.mjs', '--quick'), needs: ['chromium', 'firefox'], slow: true },
   { name: 'demo', command: script('scripts/demo.mjs', '--smoke'), needs: ['chromium'], slow: true },
   { name: 'packaging', command: nodeTests('tests/packaging'), needs: ['chromium'], slow: true },
 ]
@@ -150,7 +152,7 @@ await main(async () => {
 
   console.log('')
   for (const { name, ok, seconds } of results) {
-    console.log(`${ok ? 'ok    ' : 'FAILED'}  ${name.padEnd(12)} ${seconds.toFixed(1).padStart(7)} s`)
+    console.log(`${ok ? 'ok    ' : 'FAILED'}  ${name.padEnd(13)} ${seconds.toFixed(1).padStart(7)} s`)
   }
   const failed = results.filter((result) => !result.ok)
   const total = results.reduce((sum, { seconds }) => sum + seconds, 0)

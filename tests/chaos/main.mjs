@@ -76,7 +76,7 @@ async function inBrowser(name, executable, { scenarios, stack, bridge, quick, co
   return results
 }
 
-/** `browsers` is a list of `[name, executable]`; resolves with whether every run was good. */
+/** `browsers` is a list of `[name, executable]`; resolves with whether every run was good, and that in a line. */
 export async function chaos({ browsers, only = scenarioNames, quick = false, count = quick ? 50 : 500, seed }) {
   const scenarios = SCENARIOS.filter(({ name }) => only.includes(name))
   console.log(`chaos: ${count} messages in each scenario, 20 ms of latency, seed ${seed}`)
@@ -93,8 +93,8 @@ export async function chaos({ browsers, only = scenarioNames, quick = false, cou
       const failed = results.filter(({ wrong }) => wrong.length > 0).length
       const sum = (column) => results.reduce((total, { verdict }) => total + (verdict?.[column] ?? 0), 0)
       const totals = ['sent', 'lost', 'doubled', 'disordered', 'absent'].map((column) => `${sum(column)} ${column}`).join(', ')
-      console.log(`\nchaos: ${results.length - failed} of ${results.length} runs passed: ${totals} (seed ${seed})`)
-      return failed === 0 && results.length > 0
+      const summary = `chaos: ${results.length - failed} of ${results.length} runs passed: ${totals} (seed ${seed})`
+      return { passed: failed === 0 && results.length > 0, summary }
     } finally {
       bridge.stop()
     }
