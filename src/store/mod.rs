@@ -166,5 +166,6 @@ pub fn is_known(record: &Value) -> bool {
     number(record, "v") == Some(RECORD_VERSION)
 }
 
-#[cfg(test)]
-mod tests;
+#[cfg(all(test, not(target_family = "wasm")))]
+#[path = "../../tests/browser/conformance.rs"]
+mod conformance;

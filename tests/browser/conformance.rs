@@ -1,39 +1,87 @@
-//! One suite for every backend of the store.
+//! One suite for every backend of the store: in memory, natively and in WebAssembly, and IndexedDB in a browser.
 
-use crate::store::{Key, MemoryStore, Operation, Reply, StoreError, StoreResult, Table, Transaction};
-use crate::{json, json::Value};
-use wasm_bindgen_test::wasm_bindgen_test;
+use std::{cell::RefCell, rc::Rc};
 
+use crate::store::{
+    GENERATION, Key, MAX_NUMBER, MemoryStore, Operation, Reply, StoreError, StoreResult, Table, Transaction,
+};
+use crate::{
+    engine::{Command, Config, Effect, Engine, Input, Now},
+    json,
+    json::Value,
+    message::MessageId,
+    rest::HttpError,
+};
+
+#[cfg(target_family = "wasm")]
 use super::store::Scratch;
 
-trait Backend {
+trait Backend: Sized {
     async fn run(&self, transaction: Transaction) -> StoreResult;
+
+    /// A second connection to the same database, as another tab has it.
+    async fn another(&self) -> Self;
+
+    /// What `another` gave is not needed any more.
+    fn close(self) {}
 }
 
-struct Memory(std::cell::RefCell<MemoryStore>);
+#[derive(Default)]
+struct Memory(Rc<RefCell<MemoryStore>>);
 
 impl Backend for Memory {
     async fn run(&self, transaction: Transaction) -> StoreResult {
         self.0.borrow_mut().run(&transaction)
     }
+
+    async fn another(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
 }
 
+#[cfg(target_family = "wasm")]
 impl Backend for Scratch {
     async fn run(&self, transaction: Transaction) -> StoreResult {
         Scratch::run(self, transaction).await
     }
+
+    async fn another(&self) -> Self {
+        Scratch::named(self.name.clone()).await
+    }
+
+    fn close(self) {
+        self.store.close();
+    }
+}
+
+/// Nothing in memory ever waits.
+#[cfg(not(target_family = "wasm"))]
+fn ready(case: impl Future<Output = ()>) {
+    let waker = std::task::Waker::noop();
+    assert!(std::pin::pin!(case).poll(&mut std::task::Context::from_waker(waker)).is_ready());
 }
 
 macro_rules! of_every_backend {
     ($($case:ident)*) => {
+        #[cfg(not(target_family = "wasm"))]
         mod memory {
-            $(#[super::wasm_bindgen_test]
-            async fn $case() {
-                super::$case(&super::Memory(Default::default())).await;
+            $(#[test]
+            fn $case() {
+                super::ready(async { super::$case(&super::Memory::default()).await });
             })*
         }
+        #[cfg(target_family = "wasm")]
+        mod memory {
+            use wasm_bindgen_test::wasm_bindgen_test;
+            $(#[wasm_bindgen_test]
+            async fn $case() {
+                super::$case(&super::Memory::default()).await;
+            })*
+        }
+        #[cfg(target_family = "wasm")]
         mod indexed_db {
-            $(#[super::wasm_bindgen_test]
+            use wasm_bindgen_test::wasm_bindgen_test;
+            $(#[wasm_bindgen_test]
             async fn $case() {
                 let store = super::Scratch::new().await;
                 super::$case(&store).await;
@@ -55,6 +103,13 @@ of_every_backend! {
     numbers_are_ordered_as_numbers_and_conversations_are_kept_apart
     a_record_of_an_unknown_version_survives_beside_others
     an_empty_transaction_is_done_at_once
+    a_key_is_later_than_every_key_that_was_committed_before
+    a_read_sees_one_state_of_all_tables
+    two_tabs_add_to_one_order_and_see_what_the_other_did
+    a_lead_that_one_tab_takes_is_over_in_the_other
+    a_long_queue_is_read_in_its_order
+    the_largest_number_is_a_key_like_any_other
+    rows_of_a_newer_version_survive_all_that_an_engine_does
 }
 
 async fn keys_of_the_outbox_count_up_and_are_never_used_again(store: &impl Backend) {
@@ -164,6 +219,197 @@ async fn a_record_of_an_unknown_version_survives_beside_others(store: &impl Back
 
 async fn an_empty_transaction_is_done_at_once(store: &impl Backend) {
     assert_eq!(store.run(strict([])).await, Ok(vec![]));
+}
+
+async fn a_key_is_later_than_every_key_that_was_committed_before(store: &impl Backend) {
+    let fine = || add(json!({"id": "a"}));
+    assert_eq!(store.run(strict([fine()])).await, Ok(vec![Reply::Key(1)]));
+    let aborted = store.run(strict([fine(), put(Table::Outbox, json!({"no": "key"}))])).await;
+    assert!(matches!(aborted, Err(StoreError::Failed(_))));
+    // A key that nobody ever saw is free again; one that was put moves the count.
+    assert_eq!(store.run(strict([fine()])).await, Ok(vec![Reply::Key(2)]));
+    store.run(strict([put(Table::Outbox, json!({"key": 9}))])).await.unwrap();
+    assert_eq!(store.run(strict([fine()])).await, Ok(vec![Reply::Key(10)]));
+}
+
+async fn a_read_sees_one_state_of_all_tables(store: &impl Backend) {
+    let generation = Operation::Get { table: Table::Meta, key: Key::Text(GENERATION.into()) };
+    let other = store.another().await;
+    for n in 1..=10 {
+        let write = other.run(strict([add(json!({})), Operation::RaiseGeneration]));
+        let read = store.run(relaxed([outbox(), generation.clone(), outbox()]));
+        let (written, seen) = both(write, read).await;
+        assert!(written.is_ok());
+        let Ok([Reply::List(before), Reply::Value(generation), Reply::List(after)]) = seen.as_deref() else {
+            panic!("{seen:?}");
+        };
+        let generation = generation.as_ref().and_then(|record| record["value"].as_u64()).unwrap_or(0);
+        assert_eq!(before, after);
+        assert_eq!(before.len() as u64, generation, "all of a write is seen, or nothing");
+        assert!((n - 1..=n).contains(&generation));
+    }
+    other.close();
+}
+
+async fn two_tabs_add_to_one_order_and_see_what_the_other_did(store: &impl Backend) {
+    let other = store.another().await;
+    for n in 0..10 {
+        let one = store.run(strict([add(json!({"of": "one", "n": n}))]));
+        let two = other.run(strict([add(json!({"of": "two", "n": n}))]));
+        let (one, two) = both(one, two).await;
+        assert!(one.is_ok() && two.is_ok());
+    }
+    let (one, two) = (records(store, outbox()).await, records(&other, outbox()).await);
+    assert_eq!(one, two);
+    let keys: Vec<u64> = one.iter().map(|row| row["key"].as_u64().unwrap()).collect();
+    assert_eq!(keys, (1..=20).collect::<Vec<_>>());
+    for of in ["one", "two"] {
+        let mine: Vec<u64> = one.iter().filter(|row| row["of"] == of).map(|row| row["n"].as_u64().unwrap()).collect();
+        assert_eq!(mine, (0..10).collect::<Vec<_>>(), "each tab's in its own order");
+    }
+    other.close();
+}
+
+async fn a_lead_that_one_tab_takes_is_over_in_the_other(store: &impl Backend) {
+    let other = store.another().await;
+    assert_eq!(store.run(strict([Operation::RaiseGeneration])).await, Ok(vec![Reply::Key(1)]));
+    assert!(store.run(strict([add(json!({}))]).of_generation(1)).await.is_ok());
+    assert_eq!(other.run(strict([Operation::RaiseGeneration])).await, Ok(vec![Reply::Key(2)]));
+    assert_eq!(store.run(strict([add(json!({}))]).of_generation(1)).await, Err(StoreError::Robbed));
+    assert!(other.run(strict([add(json!({}))]).of_generation(2)).await.is_ok());
+    assert_eq!(records(store, outbox()).await.len(), 2);
+    other.close();
+}
+
+async fn a_long_queue_is_read_in_its_order(store: &impl Backend) {
+    const ROWS: u64 = 10_000;
+    let batch = |from: u64| (from..from + 1_000).map(|n| add(json!({"n": n}))).collect();
+    for from in (0..ROWS).step_by(1_000) {
+        store.run(Transaction::strict(batch(from))).await.unwrap();
+    }
+    let rows = records(store, outbox()).await;
+    assert_eq!(rows.len() as u64, ROWS);
+    assert!(rows.iter().zip(0..).all(|(row, n)| row["n"] == n && row["key"] == n + 1));
+    let tail = Operation::List { table: Table::Outbox, from: Key::Number(ROWS), to: Key::Number(MAX_NUMBER) };
+    assert_eq!(records(store, tail).await.len(), 1);
+}
+
+async fn the_largest_number_is_a_key_like_any_other(store: &impl Backend) {
+    store.run(relaxed([row("b1", MAX_NUMBER), row("b1", MAX_NUMBER - 1)])).await.unwrap();
+    store.run(strict([put(Table::Outbox, json!({"key": MAX_NUMBER}))])).await.unwrap();
+    assert_eq!(seqs(store, "b1", 1, MAX_NUMBER).await, [MAX_NUMBER - 1, MAX_NUMBER]);
+    let queue = Operation::List { table: Table::Outbox, from: Key::Number(0), to: Key::Number(MAX_NUMBER) };
+    assert_eq!(records(store, queue.clone()).await, [json!({"key": MAX_NUMBER})]);
+    let delete = Operation::Delete { table: Table::Outbox, key: Key::Number(MAX_NUMBER) };
+    store.run(strict([delete])).await.unwrap();
+    assert_eq!(records(store, queue).await, [] as [Value; 0]);
+}
+
+/// Start, send, fail, retry, and a sign-out that discards: on a queue in which a newer version has rows too.
+async fn rows_of_a_newer_version_survive_all_that_an_engine_does(store: &impl Backend) {
+    let newer: Value = json::parse(include_str!("../golden/newer.json")).unwrap();
+    let newer = newer["outbox"].as_array().unwrap();
+    store.run(Transaction::strict(newer.iter().map(|row| put(Table::Outbox, row.clone())).collect())).await.unwrap();
+    let config = Config {
+        url: "http://localhost:1".into(),
+        api_key: "key".into(),
+        user_id: Some("u1".into()),
+        sender_role: None,
+        resume_on_reconnect: true,
+        auto_read: true,
+        request_timeout_ms: 1_000,
+    };
+    let mut tab = Tab { engine: Engine::new(config, 1), store, now: Now { mono: 1_000, wall: 1_795_415_400_000 } };
+    tab.command(Command::Start { remembered_user: None, visible: true, online: true }).await;
+    tab.command(Command::Open { conversation_id: "b1".into() }).await;
+    for n in 0..3 {
+        tab.command(Command::Send {
+            op: n,
+            id: MessageId::v7(u64::from(n), [1; 10]),
+            conversation_id: "b1".into(),
+            content: "ours".into(),
+            message_type: "text".into(),
+            metadata: json::empty_object(),
+        })
+        .await;
+        tab.wait(60_000).await;
+        tab.command(Command::Retry { op: 10 + n, conversation_id: None }).await;
+    }
+    assert_eq!(records(store, outbox()).await.len(), newer.len() + 3);
+    tab.command(Command::Shutdown { op: 99, discard: true }).await;
+    assert_eq!(records(store, outbox()).await, newer, "ours are discarded, the others are not ours to discard");
+}
+
+/// An engine on this backend, without a network.
+struct Tab<'a, B> {
+    engine: Engine,
+    store: &'a B,
+    now: Now,
+}
+
+impl<B: Backend> Tab<'_, B> {
+    async fn command(&mut self, command: Command) {
+        self.feed(Input::Command(command)).await;
+    }
+
+    async fn wait(&mut self, ms: u64) {
+        let end = self.now.mono + ms;
+        while let Some((at, _)) = self.engine.next_deadline().filter(|(at, _)| *at <= end) {
+            self.now.mono = self.now.mono.max(at);
+            self.feed(Input::Timer).await;
+        }
+        self.now.mono = end;
+    }
+
+    async fn feed(&mut self, input: Input) {
+        self.engine.handle(self.now, input);
+        while let Some(effect) = self.engine.poll_effect() {
+            let input = match effect {
+                Effect::OpenStore { .. } => Input::StoreOpened { result: Ok(()) },
+                Effect::Store { request, transaction } => {
+                    Input::Stored { request, result: self.store.run(transaction).await }
+                }
+                Effect::Http { request, .. } => Input::Http { request, result: Err(HttpError::Network) },
+                Effect::FetchToken { request } => Input::Token { request, result: Ok(Some(TOKEN.into())) },
+                Effect::AcquireLock { .. } => Input::LockGranted,
+                _ => continue,
+            };
+            self.engine.handle(self.now, input);
+        }
+        while self.engine.poll_update().is_some() {}
+    }
+}
+
+/// `{"sub":"u1","iat":1,"exp":3601}`
+const TOKEN: &str = "h.eyJzdWIiOiJ1MSIsImlhdCI6MSwiZXhwIjozNjAxfQ.s";
+
+/// At the same time.
+async fn both(
+    one: impl Future<Output = StoreResult>,
+    other: impl Future<Output = StoreResult>,
+) -> (StoreResult, StoreResult) {
+    let (mut one, mut other) = (std::pin::pin!(one), std::pin::pin!(other));
+    let (mut first, mut second) = (None, None);
+    std::future::poll_fn(|context| {
+        if first.is_none()
+            && let std::task::Poll::Ready(result) = one.as_mut().poll(context)
+        {
+            first = Some(result);
+        }
+        if second.is_none()
+            && let std::task::Poll::Ready(result) = other.as_mut().poll(context)
+        {
+            second = Some(result);
+        }
+        match (first.take(), second.take()) {
+            (Some(one), Some(other)) => std::task::Poll::Ready((one, other)),
+            (one, other) => {
+                (first, second) = (one, other);
+                std::task::Poll::Pending
+            }
+        }
+    })
+    .await
 }
 
 pub fn strict<const N: usize>(operations: [Operation; N]) -> Transaction {

@@ -27,7 +27,11 @@ pub struct Scratch {
 
 impl Scratch {
     pub async fn new() -> Self {
-        let (name, lost) = (fresh("scratch"), Heard::new());
+        Self::named(fresh("scratch")).await
+    }
+
+    pub async fn named(name: String) -> Self {
+        let lost = Heard::new();
         let store = Store::open(&name, lost.ear()).await.unwrap();
         Self { name, store, lost }
     }
