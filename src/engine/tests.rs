@@ -1,4 +1,5 @@
 mod delivery;
+mod golden;
 mod reading;
 mod server;
 mod storage;

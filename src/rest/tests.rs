@@ -129,3 +129,57 @@ fn a_request_shows_neither_token_nor_text_in_debug_output() {
     assert!(request.headers.iter().any(|(_, value)| value == "Bearer secret-token"));
     assert!(!format!("{request:?}").contains("secret"));
 }
+
+#[test]
+fn a_code_counts_whatever_the_status_is() {
+    for status in [200 + 99, 302, 401, 429, 500] {
+        for code in ["40001", "40P01", "55P03", "57014", "57P01", "PGRST000", "PGRST001", "08000", "53400"] {
+            let expected = if status < 300 { "answer" } else { "retry" };
+            assert_eq!(name(&answer(status, code)), expected, "{status} {code}");
+        }
+        for code in ["23503", "23505", "23514", "23502", "P0001", "22000", "22P05"] {
+            let expected = if status < 300 { "answer" } else { "refused" };
+            assert_eq!(name(&answer(status, code)), expected, "{status} {code}");
+        }
+    }
+    assert_eq!(name(&answer(503, "220")), "retry", "a class is of codes with five letters");
+}
+
+#[test]
+fn a_failure_names_the_code_if_there_was_one() {
+    let failure = |status, code| match answer(status, code) {
+        Outcome::Refused(failure) | Outcome::Retry(failure) => (failure.http_status, failure.pg_code),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(failure(400, "23514"), (Some(400), Some("23514".to_owned())));
+    assert_eq!(failure(500, ""), (Some(500), None));
+}
+
+#[test]
+fn a_place_of_zero_is_no_place() {
+    let row = |seq: u64| json!([{"id": "01890000-0000-7000-8000-000000000001", "status": "stored", "seq": seq, "created_at": "t", "kind": "message", "content": "x"}]);
+    assert_eq!(read_rows(&row(1)).len(), 1);
+    assert_eq!(read_rows(&row(0)), []);
+}
+
+#[test]
+fn each_status_of_a_conversation_is_read_and_another_one_is_not() {
+    let read = |status: &str| {
+        read_sync(
+            &json!([{"conversation_id": "b1", "status": status, "incarnation": "i", "last_seq": 0, "through_seq": 0, "first_seq": 1}]),
+        )
+    };
+    assert_eq!(read("ok")[0].status, SyncStatus::Ok);
+    assert_eq!(read("forbidden")[0].status, SyncStatus::Forbidden);
+    assert_eq!(read("no_conversation")[0].status, SyncStatus::NoConversation);
+    assert_eq!(read("of a later version"), []);
+}
+
+#[test]
+fn debug_output_says_how_much_and_not_what() {
+    let target = Target { url: "https://x", api_key: "key", token: "t", user_id: "u", timeout_ms: 1 };
+    let request = ack(target, [("b1", 2, 1)].into_iter());
+    assert_eq!(format!("{request:?}"), format!("POST https://x/rest/v1/rpc/chat_ack ({} bytes)", request.body.len()));
+    let response = HttpResponse { status: 200, retry_after_ms: None, body: "secret".into() };
+    assert_eq!(format!("{response:?}"), "HTTP 200 (6 bytes)");
+}

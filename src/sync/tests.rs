@@ -279,3 +279,123 @@ fn a_record_survives_the_database_and_one_of_another_version_is_not_read() {
     record["v"] = json!(2);
     assert_eq!(Conversation::from_record(&record), None);
 }
+
+#[test]
+fn every_field_of_a_record_is_read() {
+    let record = json!({"v": 1, "id": "b1", "incarnation": "i1", "low": 4, "cursor": 9, "read": 6, "others_seq": 8,
+        "members": [{"user_id": "me", "role": "operator", "delivered_seq": 5, "read_seq": 3}]});
+    let conversation = Conversation::from_record(&record).expect("known version");
+    assert_eq!((conversation.id.as_str(), conversation.incarnation.as_str()), ("b1", "i1"));
+    assert_eq!((conversation.low, conversation.cursor, conversation.stored), (4, 9, 9));
+    assert_eq!((conversation.read, conversation.others_seq), (6, 8));
+    assert_eq!(conversation.members, [member("me", "operator", 5, 3)]);
+    assert_eq!(conversation.to_record(), record);
+}
+
+#[test]
+fn a_conversation_is_catching_up_until_it_is_known_live_and_not_asked_for() {
+    let mut sync = Sync::new(1);
+    assert_eq!(sync.state("b1", true), SyncState::CatchingUp, "never heard of");
+    sync.set_live(0, true);
+    sync.track("b1");
+    assert_eq!(sync.state("b1", true), SyncState::CatchingUp, "due");
+    sync.take_request(0);
+    assert_eq!(sync.state("b1", true), SyncState::CatchingUp, "asked for");
+    sync.answered(0, vec![answer("i1", 1, 3, 3)], "me");
+    assert_eq!(sync.state("b1", true), SyncState::Live);
+    assert_eq!(sync.state("b1", false), SyncState::Stale);
+    sync.track("b1").announce(4);
+    assert_eq!(sync.state("b1", true), SyncState::CatchingUp, "a row is missing");
+    sync.take_request(0);
+    assert_eq!(sync.state("b1", true), SyncState::CatchingUp, "the row is asked for");
+    sync.answered(0, vec![answer("i1", 4, 4, 4)], "me");
+    sync.set_live(0, false);
+    assert_eq!(sync.state("b1", true), SyncState::CatchingUp, "nothing comes live");
+    let said = [SyncState::CatchingUp, SyncState::Live, SyncState::Stale].map(SyncState::as_str);
+    assert_eq!(said, ["catching_up", "live", "stale"]);
+}
+
+#[test]
+fn of_two_conversations_only_the_one_that_is_asked_for_is_catching_up() {
+    let mut sync = known(1);
+    sync.set_live(0, true);
+    sync.track("b2");
+    sync.take_request(0);
+    sync.answered(0, vec![SyncAnswer { conversation_id: "b2".into(), ..answer("i1", 1, 1, 1) }], "me");
+    sync.track("b1").due = true;
+    assert_eq!(sync.take_request(0).len(), 1);
+    assert!(sync.is_asking("b1"));
+    assert!(!sync.is_asking("b2"));
+    assert_eq!(sync.state("b2", true), SyncState::Live);
+}
+
+#[test]
+fn losses_that_give_no_signal_are_found_sooner_without_a_live_channel() {
+    let mut sync = known(1);
+    sync.set_live(0, false);
+    let polled = sync.deadline().expect("a time");
+    assert!(RECONCILE_POLL_MS.contains(&polled), "{polled}");
+    sync.set_live(0, true);
+    let reconciled = sync.deadline().expect("a time");
+    assert!(RECONCILE_LIVE_MS.contains(&reconciled), "{reconciled}");
+    sync.set_live(20_000, true);
+    assert_eq!(sync.deadline(), Some(reconciled), "news of the same kind puts nothing off");
+    assert!(!sync.is_due(reconciled - 1));
+    assert_eq!(sync.take_request(reconciled), [("b1", Some((1, "i1")))]);
+    assert_eq!(sync.deadline(), None, "one request at a time");
+}
+
+#[test]
+fn nothing_is_planned_for_nothing() {
+    let mut sync = Sync::new(1);
+    sync.set_live(0, true);
+    assert_eq!(sync.deadline(), None);
+}
+
+#[test]
+fn a_request_that_was_not_sent_is_due_at_once_and_has_not_failed() {
+    let mut sync = known(1);
+    sync.track("b1").due = true;
+    assert_eq!(sync.take_request(0).len(), 1);
+    assert!(!sync.is_due(0));
+    sync.abandon();
+    assert!(sync.is_due(0));
+    assert!(!sync.is_failing());
+    sync.take_request(0);
+    sync.failed(0);
+    assert!(sync.is_failing());
+    sync.hurry();
+    sync.take_request(0);
+    sync.answered(0, vec![answer("i1", 2, 1, 1)], "me");
+    assert!(!sync.is_failing());
+}
+
+#[test]
+fn a_member_who_left_is_gone_and_one_who_stayed_keeps_the_marks() {
+    let mut sync = known(3);
+    sync.track("b1").take_receipt(member("you", "client", 3, 2));
+    sync.track("b1").take_receipt(member("third", "client", 1, 1));
+    ask_again(&mut sync);
+    let left = SyncAnswer {
+        members: vec![member("me", "operator", 0, 0), member("you", "client", 0, 0)],
+        ..answer("i1", 4, 3, 3)
+    };
+    sync.answered(0, vec![left], "me");
+    assert_eq!(sync.track("b1").members, [member("me", "operator", 0, 0), member("you", "client", 3, 2)]);
+}
+
+fn ask_again(sync: &mut Sync) {
+    sync.track("b1").due = true;
+    assert_eq!(sync.take_request(0).len(), 1);
+}
+
+#[test]
+fn a_row_that_is_there_already_comes_no_second_time() {
+    let mut sync = known(3);
+    ask_again(&mut sync);
+    sync.track("b1").take_row(row(5, "you"), "me");
+    let merge = merged(sync.answered(0, vec![answer("i1", 3, 5, 5)], "me"));
+    assert_eq!(seqs(&merge), [4, 5]);
+    assert_eq!(seqs(&sync.track("b1").take_row(row(5, "you"), "me")), [] as [u64; 0]);
+    assert!(!sync.is_due(0));
+}
