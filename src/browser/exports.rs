@@ -41,7 +41,7 @@ impl Core {
     }
 
     pub fn send(&self, op: u32, conversation_id: String, content: String, message_type: String, metadata: &JsValue) {
-        let id = MessageId::v7(js_sys::Date::now() as u64, entropy::bytes());
+        let id = new_id();
         let metadata = from_app(metadata);
         self.command(Command::Send { op, id, conversation_id, content, message_type, metadata });
     }
@@ -62,6 +62,25 @@ impl Core {
         self.command(Command::Retry { op, conversation_id });
     }
 
+    pub fn cancel(&self, op: u32, conversation_id: String, id: &str) {
+        self.command(match MessageId::parse(id) {
+            Some(id) => Command::Cancel { op, conversation_id, id },
+            None => nothing(op, conversation_id),
+        });
+    }
+
+    pub fn edit(&self, op: u32, conversation_id: String, id: &str, content: String) {
+        self.command(match MessageId::parse(id) {
+            Some(id) => Command::Edit { op, conversation_id, id, edit_id: new_id(), content },
+            None => nothing(op, conversation_id),
+        });
+    }
+
+    pub fn discard(&self, op: u32, conversation_id: String, id: &str) {
+        let id = MessageId::parse(id).unwrap_or_else(new_id);
+        self.command(Command::Discard { op, conversation_id, id });
+    }
+
     pub fn mark_read(&self, conversation_id: String) {
         self.command(Command::MarkRead { conversation_id });
     }
@@ -73,4 +92,13 @@ impl Core {
     fn command(&self, command: Command) {
         self.driver.feed(Input::Command(command));
     }
+}
+
+fn new_id() -> MessageId {
+    MessageId::v7(js_sys::Date::now() as u64, entropy::bytes())
+}
+
+/// What is no message's id is the id of no message: answered as `not_found`.
+fn nothing(op: u32, conversation_id: String) -> Command {
+    Command::Discard { op, conversation_id, id: new_id() }
 }

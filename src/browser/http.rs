@@ -10,11 +10,19 @@ use gloo_net::{
     http::{Headers, Request},
 };
 use gloo_timers::callback::Timeout;
-use wasm_bindgen_futures::spawn_local;
+use js_sys::{Object, Promise, Reflect};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortController, AbortSignal, RequestRedirect};
 
 use super::timer::LONGEST_MS;
 use crate::rest::{HttpError, HttpRequest, HttpResponse};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn fetch(url: &str, init: &Object) -> Result<Promise, JsValue>;
+}
 
 type Answer = Result<HttpResponse, HttpError>;
 
@@ -25,6 +33,9 @@ pub struct Http {
 
 impl Http {
     pub fn send(self: &Rc<Self>, request: u64, http: HttpRequest, done: impl FnOnce(Answer) + 'static) {
+        if http.keepalive {
+            return post_and_forget(&http);
+        }
         let Ok(controller) = AbortController::new() else { return done(Err(HttpError::Network)) };
         self.under_way.borrow_mut().push((request, controller.clone()));
         let owner = Rc::clone(self);
@@ -87,6 +98,25 @@ async fn post(http: &HttpRequest, signal: &AbortSignal) -> Result<HttpResponse, 
     let response = request.send().await?;
     let retry_after_ms = response.headers().get("retry-after").and_then(|text| delay_ms(&text, js_sys::Date::now()));
     Ok(HttpResponse { status: response.status(), retry_after_ms, body: response.text().await? })
+}
+
+/// A request that outlives the page: nothing here aborts it, and nobody hears its answer. gloo cannot ask for it.
+fn post_and_forget(http: &HttpRequest) {
+    let Ok(headers) = headers(http) else { return };
+    let init = Object::new();
+    let fields: [(&str, JsValue); 5] = [
+        ("method", "POST".into()),
+        ("headers", headers.into_raw().into()),
+        ("redirect", "error".into()),
+        ("keepalive", true.into()),
+        ("body", http.body.as_str().into()),
+    ];
+    for (name, value) in fields {
+        let _ = Reflect::set(&init, &name.into(), &value);
+    }
+    if let Ok(answer) = fetch(&http.url, &init) {
+        spawn_local(async move { drop(JsFuture::from(answer).await) });
+    }
 }
 
 /// gloo's own way panics at a value that no header may have, such as a token with a line break.

@@ -16,6 +16,8 @@ use crate::{
     timeline::{self, Pending},
 };
 
+/// Unsent rows that are kept for one user.
+const MAX_UNSENT: usize = 10_000;
 /// Rows of one transaction.
 const MAX_ROWS: usize = 100;
 
@@ -53,6 +55,9 @@ impl Engine {
                 return self.fail(op, "needs_auth", "unable to send; because nobody is signed in");
             }
             return self.waiting.push(command);
+        }
+        if self.outbox.total() + self.accepting.waiting.len() >= MAX_UNSENT {
+            return self.fail(op, "outbox_full", "unable to send; because 10000 messages wait to be sent already");
         }
         let envelope = Envelope {
             id: id.clone(),

@@ -1,14 +1,16 @@
 //! A message's way out: accepted, persisted, sent, settled.
 
-use super::{Effect, Engine, OperationId, Phase, Request};
+use super::{Effect, Engine, Request, acts::keys};
 use crate::{
     json::{Value, number, object},
     message::{DeliveryStatus, Envelope, Failure, Kind, StoredMessage},
-    outbox::{Settlement, Verdict},
+    outbox::{Change, Seen, Settlement},
     rest::{self, HttpError, HttpResponse, StoredFacts},
     store::{Key, MAX_NUMBER, Operation, RECORD_VERSION, Reply, StoreError, StoreResult, Table, Transaction, is_known},
-    tabs::TabMessage,
 };
+
+/// What browsers let a page that goes away have under way is 64 KiB.
+const KEEPALIVE_BYTES: usize = 60 * 1024;
 
 impl Engine {
     // ---- what is in the database
@@ -40,7 +42,8 @@ impl Engine {
 
     pub(super) fn take_rows(&mut self, records: &[Value]) {
         let through = records.iter().filter_map(|record| number(record, "key")).max().unwrap_or(0);
-        self.outbox.read(records.iter().filter_map(read_record).collect(), through);
+        let leading = self.role.generation().is_some();
+        self.outbox.read(records.iter().filter_map(read_record).collect(), through, leading);
     }
 
     // ---- requests
@@ -49,25 +52,33 @@ impl Engine {
     /// that fails if another tab leads by now.
     pub(super) fn drain(&mut self) {
         let Some(generation) = self.role.generation() else { return };
-        let pauses = self.now.mono < self.store_not_before;
-        if pauses || self.reading_outbox || self.outbox.is_in_flight() || !self.durable {
+        self.outbox.set_online(self.health.is_online());
+        self.use_answer();
+        self.use_evidence();
+        self.begin_acts();
+        if self.now.mono < self.store_not_before || self.writing || self.reading_outbox || !self.durable {
             return;
         }
+        let free = !self.outbox.is_in_flight();
         let due = self.outbox.is_due(self.now.mono);
         let without_token = self.session.token(self.now.mono, &self.user_id).is_none();
-        self.outbox.set_waiting_auth(due && without_token && self.session.missing().is_some());
-        if self.unread || (due && !without_token) {
+        if free {
+            self.outbox.set_waiting_auth(due && without_token && self.session.missing().is_some());
+        }
+        if self.acts_unread || (free && (self.unread || (due && !without_token))) {
             self.unread = false;
+            self.acts_unread = false;
             self.reading_outbox = true;
             let read = Transaction::relaxed(vec![list_from(self.outbox.unread_from())]).of_generation(generation);
             self.store(Request::ReadNewRows, read);
         }
     }
 
-    /// When the next request may be due.
+    /// When the outbox wants to be looked at.
     pub(super) fn attempt_at(&self) -> Option<u64> {
-        let at = if self.unread { Some(0) } else { self.outbox.deadline() };
-        at.filter(|_| !self.outbox.is_in_flight() && self.durable).map(|at| at.max(self.store_not_before))
+        let free = !self.outbox.is_in_flight();
+        let at = if self.acts_unread || (self.unread && free) { Some(0) } else { self.outbox.deadline() };
+        at.filter(|_| !self.writing && self.durable).map(|at| at.max(self.store_not_before))
     }
 
     pub(super) fn new_rows_read(&mut self, result: StoreResult) {
@@ -82,10 +93,15 @@ impl Engine {
             Err(error) => {
                 self.storage_fails(error);
                 self.unread = true;
+                self.acts_unread = !self.acts.is_empty();
                 return;
             }
         }
         self.storage_works();
+        // What a person wants is done first: it may be about these very rows.
+        if !self.acts.is_empty() || self.writing {
+            return;
+        }
         let Some(token) = self.session.token(self.now.mono, &self.user_id) else { return };
         let jwt = token.jwt.clone();
         let target = self.config.target(&jwt, &self.user_id);
@@ -98,9 +114,37 @@ impl Engine {
         self.effects.push_back(Effect::Http { request, http });
     }
 
+    /// A page that goes away repeats what may not have arrived, in order; nobody hears the answer.
+    pub(super) fn keepalive(&mut self) {
+        let Some(token) = self.session.token(self.now.mono, &self.user_id) else { return };
+        let target = self.config.target(&token.jwt, &self.user_id);
+        let mut max_bytes = KEEPALIVE_BYTES;
+        while self.role.generation().is_some() {
+            let rows = self.outbox.front(max_bytes);
+            if rows.is_empty() {
+                return;
+            }
+            let mut http = rest::send(target, rows.into_iter());
+            if http.body.len() <= KEEPALIVE_BYTES {
+                http.keepalive = true;
+                self.last_request += 1;
+                return self.effects.push_back(Effect::Http { request: self.last_request, http });
+            }
+            max_bytes /= 2;
+        }
+    }
+
     pub(super) fn send_answered(&mut self, jwt: &str, result: Result<HttpResponse, HttpError>) {
         let outcome = rest::judge(result);
         self.note_token(jwt, &outcome);
+        self.answer = Some(outcome);
+    }
+
+    fn use_answer(&mut self) {
+        if self.writing {
+            return;
+        }
+        let Some(outcome) = self.answer.take() else { return };
         let settlement = self.outbox.settle(self.now.mono, outcome);
         if settlement.wants_token && !settlement.token_rejected {
             self.session.renew();
@@ -109,26 +153,16 @@ impl Engine {
             Some(failure) => self.problem(None, &failure.code.clone(), &failure.message.clone()),
             None => self.clear_problem("schema_missing"),
         }
-        let Some(generation) = self.role.generation().filter(|_| !settlement.verdicts.is_empty()) else {
-            self.outbox.finish(&settlement);
-            return self.use_early_evidence();
+        let Some(generation) = self.role.generation().filter(|_| !settlement.changes.is_empty()) else {
+            return self.outbox.abandon();
         };
-        let operations = settlement.verdicts.iter().flat_map(|(key, envelope, verdict)| match verdict {
-            Verdict::Stored(facts) => vec![
-                Operation::Delete { table: Table::Outbox, key: Key::Number(*key) },
-                Operation::Put {
-                    table: Table::Messages,
-                    value: cached(&stored_message(envelope, facts, &self.user_id)),
-                },
-            ],
-            Verdict::Refused(failure) => {
-                let mut value = record(envelope, Some(failure));
-                value["key"] = (*key).into();
-                vec![Operation::Put { table: Table::Outbox, value }]
-            }
-        });
-        let transaction = Transaction::strict(operations.collect()).of_generation(generation);
-        self.store(Request::Settle(settlement), transaction);
+        let mut operations = operations(&settlement.changes);
+        for (envelope, facts) in settlement.stored.iter().filter(|(envelope, facts)| facts.kind == envelope.kind) {
+            let message = stored_message(envelope, facts, &self.user_id);
+            operations.push(Operation::Put { table: Table::Messages, value: cached(&message) });
+        }
+        let transaction = Transaction::strict(operations).of_generation(generation);
+        self.write(Request::Settle(settlement), transaction);
     }
 
     /// Whatever decided about a token, the session hears of it.
@@ -141,7 +175,8 @@ impl Engine {
     }
 
     pub(super) fn settled(&mut self, settlement: Settlement, result: StoreResult) {
-        match result {
+        let replies = match result {
+            Ok(replies) => replies,
             Err(StoreError::Robbed) => return self.requeue_for_lead(),
             Err(_) => {
                 let failure = Failure {
@@ -151,18 +186,19 @@ impl Engine {
                     pg_code: None,
                     message: "unable to note that the message is sent; because the database did not take it".into(),
                 };
-                self.outbox.unsettled(self.now.mono, &failure);
-                return self.use_early_evidence();
+                return self.outbox.unsettled(self.now.mono, &failure);
             }
-            Ok(_) => {}
-        }
-        self.outbox.finish(&settlement);
-        self.use_early_evidence();
-        for (_, envelope, verdict) in &settlement.verdicts {
-            if let Verdict::Stored(facts) = verdict {
+        };
+        self.outbox.abandon();
+        self.outbox.apply(settlement.changes, keys(replies));
+        for (envelope, facts) in &settlement.stored {
+            if facts.kind == envelope.kind {
                 let message = stored_message(envelope, facts, &self.user_id);
                 self.note_sent(&message);
                 self.take_in(message);
+            } else {
+                // Under this id is something else, of which the answer tells too little.
+                self.sync.track(&envelope.conversation_id).announce(facts.seq);
             }
         }
         if settlement.progressed {
@@ -171,77 +207,43 @@ impl Engine {
         self.tell_changed = true;
     }
 
-    /// The row itself came back: that is evidence too, unless the answer of its own request is still to come.
+    /// A row itself came back: that is evidence too.
     pub(super) fn note_evidence(&mut self, message: &StoredMessage) {
-        let own = message.sender_id.as_deref() == Some(&self.user_id);
-        let Some(generation) = self.role.generation().filter(|_| own) else { return };
-        match self.outbox.find(&message.conversation_id, &message.id) {
-            None => {}
-            Some((_, true)) => self.early_evidence.push(message.clone()),
-            Some((key, false)) => {
-                let delete = Operation::Delete { table: Table::Outbox, key: Key::Number(key) };
-                let transaction = Transaction::strict(vec![delete]).of_generation(generation);
-                self.store(Request::Evidence { key, message: message.clone() }, transaction);
+        let own = message.sender_id.as_deref() == Some(&self.user_id) && self.role.generation().is_some();
+        let known = self.evidence.iter().any(|known| known.id == message.id);
+        if own && !known && self.outbox.holds(&message.conversation_id, &message.id) {
+            self.evidence.push(message.clone());
+        }
+    }
+
+    /// Evidence counts as soon as nothing else is written, and no request that carries the row is under way: then it
+    /// counts for the rows that the answer did not settle.
+    fn use_evidence(&mut self) {
+        let Some(generation) = self.role.generation().filter(|_| !self.writing) else { return };
+        let (mut changes, mut sent) = (Vec::new(), Vec::new());
+        for message in std::mem::take(&mut self.evidence) {
+            match self.outbox.seen(&message) {
+                None => {}
+                Some(Seen::UnderWay) => self.evidence.push(message),
+                Some(Seen::Stored { changes: more, as_sent }) => {
+                    changes.extend(more);
+                    if as_sent {
+                        sent.push(message);
+                    }
+                }
             }
         }
-    }
-
-    /// A request is over: what came back before its answer counts for the rows that the answer did not settle.
-    fn use_early_evidence(&mut self) {
-        for message in std::mem::take(&mut self.early_evidence) {
-            self.note_evidence(&message);
+        if !changes.is_empty() {
+            let transaction = Transaction::strict(operations(&changes)).of_generation(generation);
+            self.write(Request::Evidence { changes, sent }, transaction);
         }
     }
 
-    pub(super) fn evidence_written(&mut self, key: u64, message: &StoredMessage, result: StoreResult) {
-        match result {
-            Ok(_) => {
-                self.outbox.seen(&message.conversation_id, key);
-                self.note_sent(message);
-                self.tell_changed = true;
-            }
-            Err(StoreError::Robbed) => self.requeue_for_lead(),
-            Err(_) => {}
-        }
-    }
-
-    // ---- Retry
-
-    pub(super) fn retry(&mut self, op: OperationId, conversation_id: Option<String>) {
-        if self.role.generation().is_some() {
-            self.retry_rows(conversation_id.as_deref());
-        } else if self.phase == Phase::Running {
-            self.tell(TabMessage::Retry { conversation_id });
-        }
-        self.done(op, Value::Null);
-    }
-
-    pub(super) fn retry_rows(&mut self, conversation_id: Option<&str>) {
-        self.realtime.handle(self.now.mono, crate::realtime::Input::Woke);
-        self.session.retry();
-        let Some(generation) = self.role.generation() else { return };
-        let refused = self.outbox.retry(conversation_id);
-        if refused.is_empty() {
-            return;
-        }
-        let operations = refused.iter().flat_map(|(key, envelope)| {
-            [
-                Operation::Delete { table: Table::Outbox, key: Key::Number(*key) },
-                Operation::Add { value: record(envelope, None) },
-            ]
-        });
-        let transaction = Transaction::strict(operations.collect()).of_generation(generation);
-        self.store(Request::Rekey { old: refused }, transaction);
-    }
-
-    pub(super) fn rekeyed(&mut self, old: Vec<(u64, Envelope)>, result: StoreResult) {
+    pub(super) fn evidence_written(&mut self, changes: Vec<Change>, sent: &[StoredMessage], result: StoreResult) {
         match result {
             Ok(replies) => {
-                let keys =
-                    replies.into_iter().filter_map(|reply| if let Reply::Key(key) = reply { Some(key) } else { None });
-                for ((old, envelope), new) in old.into_iter().zip(keys) {
-                    self.outbox.rekeyed(old, new, envelope);
-                }
+                self.outbox.apply(changes, keys(replies));
+                sent.iter().for_each(|message| self.note_sent(message));
                 self.tell_changed = true;
             }
             Err(StoreError::Robbed) => self.requeue_for_lead(),
@@ -257,6 +259,20 @@ impl Engine {
             self.announce_ticks(&message.conversation_id);
         }
     }
+}
+
+/// What brings the outbox's records to what is planned.
+pub(super) fn operations(changes: &[Change]) -> Vec<Operation> {
+    let operation = |change: &Change| match change {
+        Change::Remove { key, .. } => Operation::Delete { table: Table::Outbox, key: Key::Number(*key) },
+        Change::Put { key, envelope, refused } => {
+            let mut value = record(envelope, refused.as_ref());
+            value["key"] = (*key).into();
+            Operation::Put { table: Table::Outbox, value }
+        }
+        Change::Add { envelope, .. } => Operation::Add { value: record(envelope, None) },
+    };
+    changes.iter().map(operation).collect()
 }
 
 /// An outbox record of this version.

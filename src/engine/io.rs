@@ -119,6 +119,26 @@ pub enum Command {
     MarkRead {
         conversation_id: String,
     },
+    /// Take a message back, wherever it is.
+    Cancel {
+        op: OperationId,
+        conversation_id: String,
+        id: MessageId,
+    },
+    /// `edit_id` names the row that may come of it.
+    Edit {
+        op: OperationId,
+        conversation_id: String,
+        id: MessageId,
+        edit_id: MessageId,
+        content: String,
+    },
+    /// Give up what is unsent.
+    Discard {
+        op: OperationId,
+        conversation_id: String,
+        id: MessageId,
+    },
     /// Stop everything; `discard` also deletes what is unsent.
     Shutdown {
         op: OperationId,

@@ -1,8 +1,11 @@
 //! From start to shutdown: whose outbox it is, the database, the lead, and the page around it.
 
-use super::{Closing, Command, Effect, Engine, OperationId, PageEvent, Phase, Request, delivery::list_from};
+use super::{
+    Closing, Command, Effect, Engine, OperationId, PageEvent, Phase, Request, acts::ActFrom, delivery::list_from,
+};
 use crate::{
     json::object,
+    outbox::Act,
     realtime::{self, ChannelConfig, SocketState},
     session::Missing,
     store::{Key, Operation, Reply, StoreResult, Table, Transaction},
@@ -158,6 +161,7 @@ impl Engine {
         self.unread = true;
         // Another tab may have led in between: what it wrote counts, not what is remembered.
         self.cursors_read = !self.durable;
+        self.perform_relays();
         if self.durable {
             self.sync.forget_all();
             self.saving.clear();
@@ -207,8 +211,10 @@ impl Engine {
             self.requests.remove(&request);
             self.effects.push_back(Effect::AbortHttp { request });
         }
-        self.outbox.abandon();
-        self.early_evidence.clear();
+        self.outbox.step_aside();
+        self.evidence.clear();
+        self.answer = None;
+        self.shelve_acts();
         self.sync.abandon();
         self.acking = false;
     }
@@ -224,7 +230,9 @@ impl Engine {
             TabMessage::Open { conversation_id } if leading => {
                 self.sync.track(&conversation_id);
             }
-            TabMessage::Retry { conversation_id } if leading => self.retry_rows(conversation_id.as_deref()),
+            TabMessage::Retry { conversation_id } if leading => {
+                self.perform_act(ActFrom::Tab { from: String::new(), op: 0 }, Act::Retry { conversation_id });
+            }
             TabMessage::Status(status) if !leading => self.leader_status = Some(status),
             TabMessage::Enqueued if !leading => self.read_outbox(),
             TabMessage::Changed if !leading => self.read_anew(),
@@ -323,6 +331,9 @@ impl Engine {
             }
             PageEvent::Frozen | PageEvent::Leaving => {
                 if self.phase == Phase::Running {
+                    if event == PageEvent::Leaving {
+                        self.keepalive();
+                    }
                     self.step_aside();
                 }
             }
@@ -360,6 +371,7 @@ impl Engine {
         let reloads = std::mem::take(&mut self.reloads);
         self.fail_reloads(reloads, "client_closed", "unable to load the messages; because the client was closed");
         self.closing = Some(Closing { op, discard, read: false, counted: self.user_id.is_empty() });
+        self.refuse_acts();
         self.finish_closing();
     }
 
@@ -368,8 +380,10 @@ impl Engine {
         let (Some(closing), Ok([Reply::List(records)])) = (&mut self.closing, result.as_deref()) else { return };
         closing.counted = true;
         let discard = closing.discard;
+        let never_sent = self.outbox.never_sent();
         self.outbox.read_anew();
         self.take_rows(records);
+        self.outbox.are_never_sent(&never_sent);
         if discard {
             let deletes = self.outbox.keys().into_iter();
             let deletes = deletes.map(|key| Operation::Delete { table: Table::Outbox, key: Key::Number(key) });
@@ -380,7 +394,7 @@ impl Engine {
     pub(super) fn discarded(&mut self, result: StoreResult) {
         if result.is_ok() {
             self.outbox.read_anew();
-            self.outbox.read(Vec::new(), 0);
+            self.outbox.read(Vec::new(), 0, false);
         }
     }
 
@@ -389,7 +403,7 @@ impl Engine {
         let undecided = |purpose: &Request| {
             matches!(
                 purpose,
-                Request::Persist | Request::Settle(_) | Request::Discard | Request::LastRead | Request::Rekey { .. }
+                Request::Persist | Request::Settle(_) | Request::Discard | Request::LastRead | Request::Act { .. }
             )
         };
         let Some(closing) = &mut self.closing else { return };
@@ -402,6 +416,7 @@ impl Engine {
             return self.store(Request::LastRead, Transaction::relaxed(vec![list_from(0)]));
         }
         let Closing { op, counted, .. } = *closing;
+        let (unsent, maybe_sent) = (self.outbox.len(), self.outbox.maybe_sent());
         self.step_aside();
         self.realtime.stop(self.now.mono);
         while let Some(output) = self.realtime.poll_output() {
@@ -410,7 +425,7 @@ impl Engine {
         self.phase = Phase::Closed;
         self.effects.push_back(Effect::CloseAll);
         if counted {
-            self.done(op, object(vec![("unsent", self.outbox.len().into())]));
+            self.done(op, object(vec![("unsent", unsent.into()), ("maybe_sent", maybe_sent.into())]));
         } else {
             self.fail(op, "storage_failed", UNCOUNTED);
         }

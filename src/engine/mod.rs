@@ -12,6 +12,7 @@
 //! signal makes things later, never undone.
 
 mod accept;
+mod acts;
 mod delivery;
 mod io;
 mod life;
@@ -24,14 +25,16 @@ use std::collections::VecDeque;
 use litemap::LiteMap;
 
 use accept::Accepting;
+use acts::{ActFrom, Relay};
 pub use io::{Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Problem, RequestId, Update};
 
 use crate::{
     health::{ConnectionStatus, Health},
     json::Value,
-    message::{DeliveryStatus, Envelope, MessageId, StoredMessage},
-    outbox::{Outbox, Settlement},
+    message::{DeliveryStatus, MessageId, StoredMessage},
+    outbox::{Act, Change, Outbox, Settlement},
     realtime::{self, Realtime},
+    rest::Outcome,
     session::Session,
     store::{Operation, StoreError, Transaction},
     sync::{Sync, SyncState},
@@ -67,11 +70,13 @@ enum Request {
     Settle(Settlement),
     /// Rows that came back as stored before their answer did.
     Evidence {
-        key: u64,
-        message: StoredMessage,
+        changes: Vec<Change>,
+        sent: Vec<StoredMessage>,
     },
-    Rekey {
-        old: Vec<(u64, Envelope)>,
+    Act {
+        from: ActFrom,
+        act: Act,
+        changes: Vec<Change>,
     },
     RaiseGeneration,
     Conversations,
@@ -146,8 +151,17 @@ pub struct Engine {
     realtime: Realtime,
     realtime_wants_token: bool,
     outbox: Outbox,
-    /// Rows that came back while a request that carries them is under way.
-    early_evidence: Vec<StoredMessage>,
+    /// Rows of the outbox that came back from the server.
+    evidence: Vec<StoredMessage>,
+    /// An answer that came while something else was written.
+    answer: Option<Outcome>,
+    /// One writer of the outbox is at work at a time.
+    writing: bool,
+    /// What the leader has to do, in this order, once it has read the new rows.
+    acts: VecDeque<(ActFrom, Act)>,
+    acts_unread: bool,
+    /// Acts of this tab that wait for a leader.
+    relays: Vec<Relay>,
     sync: Sync,
     role: Role,
     shown: LiteMap<String, Shown>,
@@ -208,7 +222,12 @@ impl Engine {
             realtime: Realtime::new(realtime::Config::new(endpoint, config.api_key.clone()), seeds.u64(..)),
             realtime_wants_token: false,
             outbox: Outbox::new(config.resume_on_reconnect, seeds.u64(..)),
-            early_evidence: Vec::new(),
+            evidence: Vec::new(),
+            answer: None,
+            writing: false,
+            acts: VecDeque::new(),
+            acts_unread: false,
+            relays: Vec::new(),
             sync: Sync::new(seeds.u64(..)),
             role: Role::Aside,
             shown: LiteMap::new(),
@@ -302,7 +321,12 @@ impl Engine {
             Command::Open { conversation_id } => self.open(conversation_id),
             Command::Close { conversation_id } => self.close(&conversation_id),
             Command::Reload { op, conversation_id } => self.reload(op, conversation_id),
-            Command::Retry { op, conversation_id } => self.retry(op, conversation_id),
+            Command::Retry { op, conversation_id } => self.act(op, Act::Retry { conversation_id }),
+            Command::Cancel { op, conversation_id, id } => self.act(op, Act::Cancel { conversation_id, id }),
+            Command::Edit { op, conversation_id, id, edit_id, content } => {
+                self.act(op, Act::Edit { conversation_id, id, edit_id, content });
+            }
+            Command::Discard { op, conversation_id, id } => self.act(op, Act::Discard { conversation_id, id }),
             Command::MarkRead { conversation_id } => self.mark_read(&conversation_id),
             Command::Shutdown { op, discard } => self.shutdown(op, discard),
         }
@@ -310,13 +334,16 @@ impl Engine {
 
     fn on_stored(&mut self, request: RequestId, result: crate::store::StoreResult) {
         let Some(purpose) = self.requests.remove(&request) else { return };
+        if matches!(purpose, Request::Settle(_) | Request::Evidence { .. } | Request::Act { .. }) {
+            self.writing = false;
+        }
         match purpose {
             Request::Persist => self.persisted(result),
             Request::ReadOutbox => self.outbox_read(result),
             Request::ReadNewRows => self.new_rows_read(result),
             Request::Settle(settlement) => self.settled(settlement, result),
-            Request::Evidence { key, message } => self.evidence_written(key, &message, result),
-            Request::Rekey { old } => self.rekeyed(old, result),
+            Request::Evidence { changes, sent } => self.evidence_written(changes, &sent, result),
+            Request::Act { from, act, changes } => self.act_written(from, act, changes, result),
             Request::RaiseGeneration => self.generation_raised(result),
             Request::Conversations => self.conversations_read(result),
             Request::Conversation { conversation_id } => self.conversation_read(conversation_id, result),
@@ -378,6 +405,11 @@ impl Engine {
     fn store(&mut self, purpose: Request, transaction: Transaction) {
         let request = self.expect(purpose);
         self.effects.push_back(Effect::Store { request, transaction });
+    }
+
+    fn write(&mut self, purpose: Request, transaction: Transaction) {
+        self.writing = true;
+        self.store(purpose, transaction);
     }
 
     fn expect(&mut self, purpose: Request) -> RequestId {

@@ -3,7 +3,7 @@
 use super::{Engine, Phase, Problem, Shown, Update};
 use crate::{
     health::ConnectionStatus,
-    message::{DeliveryStatus, Failure, MessageId, StoredMessage},
+    message::{DeliveryStatus, Failure, Kind, MessageId, StoredMessage},
     tabs::TabMessage,
     timeline::{self, Pending},
 };
@@ -43,7 +43,7 @@ impl Engine {
                     state,
                 })
                 .collect();
-            for Pending { envelope, state, .. } in &rows {
+            for Pending { envelope, state, .. } in rows.iter().filter(|row| row.envelope.kind == Kind::Message) {
                 self.announce(&conversation_id, &envelope.id, state.status, state.retry_count, state.failure.clone());
             }
             if let Some(Shown { timeline, .. }) = self.shown.get_mut(&conversation_id) {

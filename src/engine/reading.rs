@@ -196,6 +196,7 @@ impl Engine {
                 if self.sync.is_failing() {
                     self.outbox.resume();
                 }
+                self.outbox.probe_soon(self.now.mono);
                 let synced = self.sync.answered(self.now.mono, rest::read_sync(&body), &self.user_id);
                 self.clear_problem("schema_missing");
                 return synced.into_iter().for_each(|(id, synced)| self.synced(id, synced));
@@ -424,6 +425,7 @@ impl Engine {
             return;
         };
         self.ack_failures = 0;
+        self.outbox.probe_soon(self.now.mono);
         for (conversation_id, delivered, read) in rest::read_acks(&body) {
             if let Some(conversation) = self.sync.get_mut(&conversation_id) {
                 conversation.acknowledged(&self.user_id, delivered, read);

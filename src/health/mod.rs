@@ -62,6 +62,11 @@ impl Health {
         }
     }
 
+    /// What the browser says; only *offline* is to be believed.
+    pub fn is_online(&self) -> bool {
+        self.online
+    }
+
     pub fn set_ready(&mut self, ready: bool) {
         self.ready = ready;
         if ready {

@@ -36,6 +36,13 @@ impl MessageId {
         well_formed.then(|| Self(text.to_ascii_lowercase()))
     }
 
+    /// The id of the row that deletes the message of this id: the same UUID with another version.
+    pub fn of_delete(&self) -> Self {
+        let version = if self.0.as_bytes().get(14) == Some(&b'8') { b'9' } else { b'8' };
+        let digits = self.0.bytes().enumerate();
+        Self(digits.map(|(index, digit)| char::from(if index == 14 { version } else { digit })).collect())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

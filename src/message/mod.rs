@@ -12,7 +12,7 @@ use crate::json::{Value, empty_object, number, object, owned, text};
 
 pub use id::MessageId;
 pub use time::iso8601;
-pub use validate::{MAX_CONTENT_BYTES, MAX_METADATA_BYTES, Rejection, check};
+pub use validate::{MAX_CONTENT_BYTES, MAX_METADATA_BYTES, Rejection, check, check_conversation};
 
 /// Role of the rows that nobody's browser sent.
 pub const SYSTEM_ROLE: &str = "system";
@@ -156,6 +156,21 @@ impl Envelope {
             metadata: record.get("metadata")?.clone(),
             created_at: number(record, "created_at")?,
         })
+    }
+
+    /// What takes the row's place when it is taken back: whatever arrives later under its id is a duplicate.
+    pub fn tombstone(&self) -> Self {
+        Self {
+            kind: Kind::Delete,
+            target_id: Some(self.id.as_str().to_owned()),
+            content: String::new(),
+            metadata: empty_object(),
+            ..self.clone()
+        }
+    }
+
+    pub fn is_tombstone(&self) -> bool {
+        self.kind == Kind::Delete && self.target_id.as_deref() == Some(self.id.as_str())
     }
 
     /// Bytes this row takes in a request, near enough to fill requests by.

@@ -51,7 +51,7 @@ pub fn check(conversation_id: &str, content: &str, message_type: &str, metadata:
     Ok(())
 }
 
-fn check_conversation(id: &str) -> Result<(), Rejection> {
+pub fn check_conversation(id: &str) -> Result<(), Rejection> {
     if id.is_empty() || id.contains('\0') || id.chars().count() > MAX_CONVERSATION_ID_CHARS {
         return Err(rejection(
             "invalid_conversation",

@@ -2,13 +2,16 @@
 
 use litemap::LiteMap;
 
-use super::{Phase, RowState};
+use super::{Carried, Phase, RowState};
 use crate::message::{DeliveryStatus, Envelope, Failure, MessageId};
 
 /// The guide's rhythm: after the first attempt, and after each retry.
 const BACKOFF_MS: [u64; 3] = [1_000, 2_000, 4_000];
-/// A parked lane is probed after a time in this range.
-const PROBE_MS: std::ops::Range<u64> = 15_000..60_000;
+/// A parked lane is probed at random within this time, which doubles from probe to probe, up to the longest.
+const PROBE_MS: u64 = 8_000;
+const LONGEST_PROBE_MS: u64 = 60_000;
+/// Faults of one row alone, while other lanes send, after which it is the row.
+const POISON_FAULTS: u32 = 8;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Gate {
@@ -30,12 +33,24 @@ pub struct Row {
     pub retry_count: u32,
     /// Why it waits for a person.
     pub refused: Option<Failure>,
+    /// A request that carried it, or carries it, was built. A refusal does not end that.
+    pub maybe_sent: bool,
 }
 
 impl Row {
     pub(super) fn new(envelope: Envelope) -> Self {
-        Self { envelope, retry_count: 0, refused: None }
+        Self { envelope, retry_count: 0, refused: None, maybe_sent: false }
     }
+}
+
+/// A fault that the database named, and the row at the head that may be its reason.
+#[derive(Debug, Clone)]
+struct Fault {
+    key: u64,
+    code: String,
+    count: u32,
+    /// [`super::Outbox`]'s count of stored rows at that time.
+    stored: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -44,13 +59,17 @@ pub(super) struct Lane {
     pub gate: Gate,
     /// Failed attempts since the lane was last fine or restarted.
     attempts: u32,
+    /// Probes since it was parked.
+    probes: u32,
+    fault: Option<Fault>,
     /// A refusal for lack of rights is believed only after one more try with a fresh token.
     pub forbidden_once: bool,
 }
 
 impl Default for Lane {
     fn default() -> Self {
-        Self { rows: LiteMap::new(), gate: Gate::Open, attempts: 0, forbidden_once: false }
+        let rows = LiteMap::new();
+        Self { rows, gate: Gate::Open, attempts: 0, probes: 0, fault: None, forbidden_once: false }
     }
 }
 
@@ -69,14 +88,24 @@ impl Lane {
         }
     }
 
-    pub fn is_due(&self, now: u64) -> bool {
-        self.due_at().is_some_and(|at| at <= now)
+    pub fn is_parked(&self) -> bool {
+        matches!(self.gate, Gate::Parked { .. })
+    }
+
+    /// The rows that count as pending: a tombstone takes something back, and nobody waits for it.
+    pub fn seen(&self) -> impl Iterator<Item = &Row> {
+        self.rows.values().filter(|row| !row.envelope.is_tombstone())
+    }
+
+    pub fn count(&self) -> usize {
+        self.seen().count()
     }
 
     /// Start the rhythm anew, at once.
     pub fn restart(&mut self) {
         self.gate = Gate::Open;
         self.attempts = 0;
+        self.probes = 0;
         for (_, row) in &mut self.rows {
             row.retry_count = 0;
         }
@@ -86,18 +115,46 @@ impl Lane {
     pub fn progressed(&mut self) {
         self.gate = Gate::Open;
         self.attempts = 0;
+        self.probes = 0;
+        self.fault = None;
         self.forbidden_once = false;
     }
 
+    /// Its head is tried alone, to see whether it is the reason of a fault.
+    pub fn stumbles(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    /// A request of this lane alone met a fault that the database named. Answers whether the row at its head is the
+    /// reason: `alone` says that it was the only one, `stored` how many rows of whatever lane were stored so far.
+    pub fn met(&mut self, key: u64, code: &str, alone: bool, stored: u64) -> bool {
+        match &mut self.fault {
+            Some(fault) if fault.key == key && fault.code == code => {
+                if stored > fault.stored {
+                    fault.count += 1;
+                    fault.stored = stored;
+                }
+            }
+            fault => *fault = Some(Fault { key, code: code.to_owned(), count: u32::from(alone), stored }),
+        }
+        let poisoned = self.fault.as_ref().is_some_and(|fault| fault.count >= POISON_FAULTS);
+        if poisoned {
+            self.fault = None;
+        }
+        poisoned
+    }
+
     /// An attempt failed in a way that may pass: wait, or park.
-    pub fn failed(&mut self, now: u64, carried: &[u64], failure: Failure, probe: Option<&mut fastrand::Rng>) {
+    pub fn failed(&mut self, now: u64, carried: &[Carried], failure: Failure, probe: Option<&mut fastrand::Rng>) {
         let pause = usize::try_from(self.attempts).ok().and_then(|attempt| BACKOFF_MS.get(attempt));
         self.attempts += 1;
         match pause {
             Some(pause) => {
                 self.gate = Gate::BackingOff { until: now + pause };
-                for (_, row) in self.rows.iter_mut().filter(|(key, _)| carried.contains(key)) {
-                    row.retry_count += 1;
+                for Carried { key, .. } in carried {
+                    if let Some(row) = self.rows.get_mut(key) {
+                        row.retry_count += 1;
+                    }
                 }
             }
             None => self.park(now, failure, probe),
@@ -105,7 +162,9 @@ impl Lane {
     }
 
     pub fn park(&mut self, now: u64, failure: Failure, probe: Option<&mut fastrand::Rng>) {
-        let probe_at = probe.map(|rng| now + rng.u64(PROBE_MS));
+        let within = (PROBE_MS << self.probes.min(3)).min(LONGEST_PROBE_MS);
+        self.probes += 1;
+        let probe_at = probe.map(|rng| now + rng.u64(0..=within));
         self.gate = Gate::Parked { failure, probe_at };
     }
 
@@ -121,8 +180,11 @@ impl Lane {
         waiting_auth: bool,
         paused_until: Option<u64>,
     ) -> Vec<(u64, &Envelope, RowState)> {
-        let head = self.head();
-        let head_id = head.and_then(|key| self.rows.get(&key)).map(|row| &row.envelope.id);
+        // What nobody sees is nothing that a row can be seen to wait for.
+        let waits = |row: &Row| row.refused.is_none() && !row.envelope.is_tombstone();
+        let first = self.rows.iter().find(|(_, row)| waits(row));
+        let head = first.map(|(key, _)| *key);
+        let head_id = first.map(|(_, row)| &row.envelope.id);
         let flying_lane = self.rows.keys().any(|key| flying.contains(key));
         self.rows
             .iter()

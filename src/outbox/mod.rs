@@ -7,26 +7,33 @@
 //! after the refusal is written.
 //!
 //! A lane that fails waits 1 s, 2 s, 4 s; then it is *parked*: its rows show as failed, keep their
-//! places, and go out when somebody retries, sends again, or things get better. A *refused* row
-//! waits for a person; the lane goes on.
+//! places, and go out when somebody retries, sends again, or things get better. A probe looks for
+//! that at random within 8 s, then 16 s, up to a minute. A *refused* row waits for a person; the
+//! lane goes on.
+//!
+//! A row is *maybe sent* from the moment a request that carries it is built; only a row that came
+//! after this tab's first full read as the leader is known not to be. No row that may be sent is
+//! changed or deleted: see [`Act`].
 
+mod act;
 mod lane;
 mod settle;
 
 use litemap::LiteMap;
 
-use crate::message::{DeliveryStatus, Envelope, Failure, MessageId};
+use crate::message::{DeliveryStatus, Envelope, Failure, MessageId, StoredMessage};
 
+pub use act::Act;
 pub use lane::Row;
 use lane::{Gate, Lane};
-pub use settle::{Settlement, Verdict};
+pub use settle::Settlement;
 
 /// Rows of one request.
-const MAX_ROWS: usize = 100;
+const MAX_ROWS: usize = 250;
 /// Bytes of one request, near enough.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// After a success of other lanes.
+/// After a success of another request.
 const PROBE_SOON_MS: u64 = 5_000;
 
 /// A row's state for programs.
@@ -66,10 +73,39 @@ pub struct RowState {
     pub failure: Option<Failure>,
 }
 
+/// A change of the outbox's records, to be committed before it counts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    Remove {
+        conversation_id: String,
+        key: u64,
+    },
+    /// Another record under the same key.
+    Put {
+        key: u64,
+        envelope: Envelope,
+        refused: Option<Failure>,
+    },
+    /// At the end of its lane, under a new key.
+    Add {
+        envelope: Envelope,
+        maybe_sent: bool,
+    },
+}
+
+/// A row of the request under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Carried {
+    conversation_id: String,
+    key: u64,
+    /// Something else stands in its place by now.
+    replaced: bool,
+}
+
 /// The rows of the request under way, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Flight {
-    rows: Vec<(String, u64)>,
+    rows: Vec<Carried>,
 }
 
 #[derive(Debug, Clone)]
@@ -82,11 +118,16 @@ pub struct Outbox {
     /// Rows that the next request may carry; halved when a request is refused as a whole.
     limit: usize,
     resume_on_reconnect: bool,
+    offline: bool,
+    /// Rows stored so far: how one lane knows that others send.
+    stored: u64,
     rng: fastrand::Rng,
     /// Every key up to here was read from the database.
     read_through: u64,
     /// What is held was read before another tab led.
     stale: bool,
+    /// All rows were read by this tab as the leader: no other tab sends what comes now.
+    leads: bool,
     touched: Vec<String>,
 }
 
@@ -100,9 +141,12 @@ impl Outbox {
             pauses: 0,
             limit: MAX_ROWS,
             resume_on_reconnect,
+            offline: false,
+            stored: 0,
             rng: fastrand::Rng::with_seed(seed),
             read_through: 0,
             stale: false,
+            leads: false,
             touched: Vec::new(),
         }
     }
@@ -114,30 +158,37 @@ impl Outbox {
 
     /// A row that was committed just now. A new message wakes a parked lane at its head.
     pub fn add(&mut self, key: u64, envelope: Envelope) {
-        let conversation = envelope.conversation_id.clone();
+        let maybe_sent = !self.leads;
+        self.insert(key, Row { maybe_sent, ..Row::new(envelope) });
+    }
+
+    fn insert(&mut self, key: u64, row: Row) {
+        let conversation = row.envelope.conversation_id.clone();
         let lane = self.lanes.entry(conversation.clone()).or_default();
         if lane.rows.contains_key(&key) {
             return;
         }
-        lane.rows.insert(key, Row::new(envelope));
-        if matches!(lane.gate, Gate::Parked { .. }) {
+        lane.rows.insert(key, row);
+        if lane.is_parked() {
             lane.restart();
         }
         self.touched.push(conversation);
     }
 
-    /// Rows read from the database, all of those from [`Outbox::unread_from`] on.
-    pub fn read(&mut self, rows: Vec<(u64, Envelope, Option<Failure>)>, through: u64) {
+    /// Rows read from the database, all of those from [`Outbox::unread_from`] on; `leading` says whether this tab leads.
+    pub fn read(&mut self, rows: Vec<(u64, Envelope, Option<Failure>)>, through: u64, leading: bool) {
         if std::mem::take(&mut self.stale) {
             self.forget();
         }
+        let maybe_sent = !self.leads;
         for (key, envelope, refused) in rows {
             let conversation = envelope.conversation_id.clone();
             let lane = self.lanes.entry(conversation.clone()).or_default();
-            lane.rows.entry(key).or_insert_with(|| Row { refused, ..Row::new(envelope) });
+            lane.rows.entry(key).or_insert_with(|| Row { refused, maybe_sent, ..Row::new(envelope) });
             self.touched.push(conversation);
         }
         self.read_through = self.read_through.max(through);
+        self.leads = leading;
     }
 
     /// Another tab may have changed everything: the next [`Outbox::read`] is of all rows, and takes
@@ -145,6 +196,14 @@ impl Outbox {
     pub fn read_anew(&mut self) {
         self.read_through = 0;
         self.stale = true;
+        self.leads = false;
+    }
+
+    /// Another tab may send from now on, and the request under way is given up.
+    pub fn step_aside(&mut self) {
+        self.leads = false;
+        self.lanes.iter_mut().flat_map(|(_, lane)| &mut lane.rows).for_each(|(_, row)| row.maybe_sent = true);
+        self.abandon();
     }
 
     fn forget(&mut self) {
@@ -158,7 +217,7 @@ impl Outbox {
     pub fn is_due(&self, now: u64) -> bool {
         self.flight.is_none()
             && self.paused_until.is_none_or(|until| until <= now)
-            && self.lanes.values().any(|lane| lane.is_due(now))
+            && self.lanes.values().any(|lane| self.is_lane_due(lane, now))
     }
 
     /// When [`Outbox::is_due`] may turn true by the clock alone.
@@ -166,8 +225,17 @@ impl Outbox {
         if self.flight.is_some() {
             return None;
         }
-        let lanes = self.lanes.values().filter_map(Lane::due_at).min()?;
+        let lanes = self.lanes.values().filter_map(|lane| self.lane_due_at(lane)).min()?;
         Some(lanes.max(self.paused_until.unwrap_or(0)))
+    }
+
+    /// A page that knows it is offline probes nothing.
+    fn lane_due_at(&self, lane: &Lane) -> Option<u64> {
+        lane.due_at().filter(|_| !(self.offline && lane.is_parked()))
+    }
+
+    fn is_lane_due(&self, lane: &Lane, now: u64) -> bool {
+        self.lane_due_at(lane).is_some_and(|at| at <= now)
     }
 
     /// The rows of the next request. It is under way from now on.
@@ -177,42 +245,77 @@ impl Outbox {
         }
         self.paused_until = None;
         self.waiting_auth = false;
-        let mut heads: Vec<u64> = self.lanes.values().filter(|lane| lane.is_due(now)).filter_map(Lane::head).collect();
+        let due = self.lanes.iter().filter(|(_, lane)| self.is_lane_due(lane, now));
+        let mut heads: Vec<(u64, String)> = due.filter_map(|(id, lane)| Some((lane.head()?, id.clone()))).collect();
         heads.sort_unstable();
         let (mut rows, mut bytes) = (Vec::new(), 0);
-        'full: for head in heads {
-            let Some((conversation, lane)) = self.lanes.iter().find(|(_, lane)| lane.head() == Some(head)) else {
+        'full: for (head, conversation_id) in heads {
+            let Some(lane) = self.lanes.get(&conversation_id) else { continue };
+            let carried = |key| Carried { conversation_id: conversation_id.clone(), key, replaced: false };
+            if lane.stumbles() {
+                if rows.is_empty() {
+                    rows.push(carried(head));
+                    break;
+                }
                 continue;
-            };
+            }
             for (key, row) in lane.rows.iter().filter(|(_, row)| row.refused.is_none()) {
                 bytes += row.envelope.weight();
                 if rows.len() == self.limit || (bytes > MAX_BYTES && !rows.is_empty()) {
                     break 'full;
                 }
-                rows.push((conversation.clone(), *key));
+                rows.push(carried(*key));
             }
         }
-        for (conversation, _) in &rows {
-            self.touched.push(conversation.clone());
-        }
-        let flight = self.flight.insert(Flight { rows });
-        let lanes = &self.lanes;
-        flight
-            .rows
-            .iter()
-            .filter_map(|(conversation, key)| Some(&lanes.get(conversation)?.rows.get(key)?.envelope))
-            .collect()
+        let flight = Flight { rows };
+        self.touched.extend(flight.conversations());
+        self.flight = Some(flight.clone());
+        self.will_be_sent(flight.rows)
     }
 
-    /// The request of [`Outbox::take_request`] was not sent after all.
+    /// The front of each lane, as far as it was read from the database and fits: what a page that goes away repeats.
+    pub fn front(&mut self, max_bytes: usize) -> Vec<&Envelope> {
+        let lanes = self.lanes.iter();
+        let mut heads: Vec<(u64, &String)> = lanes.filter_map(|(id, lane)| Some((lane.head()?, id))).collect();
+        heads.sort_unstable();
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        'full: for (_, conversation_id) in heads {
+            let lane = self.lanes.get(conversation_id).into_iter().flat_map(|lane| &lane.rows);
+            let wanted = lane.filter(|(_, row)| row.refused.is_none());
+            for (key, row) in wanted.take_while(|(key, _)| **key <= self.read_through) {
+                bytes += row.envelope.weight();
+                if bytes > max_bytes {
+                    break 'full;
+                }
+                rows.push(Carried { conversation_id: conversation_id.clone(), key: *key, replaced: false });
+            }
+        }
+        self.will_be_sent(rows)
+    }
+
+    fn will_be_sent(&mut self, rows: Vec<Carried>) -> Vec<&Envelope> {
+        for Carried { conversation_id, key, .. } in &rows {
+            if let Some(row) = self.lanes.get_mut(conversation_id).and_then(|lane| lane.rows.get_mut(key)) {
+                row.maybe_sent = true;
+            }
+        }
+        let envelope = |row: &Carried| Some(&self.lanes.get(&row.conversation_id)?.rows.get(&row.key)?.envelope);
+        rows.iter().filter_map(envelope).collect()
+    }
+
+    /// The request of [`Outbox::take_request`] is over.
     pub fn abandon(&mut self) {
         if let Some(flight) = self.flight.take() {
-            self.touched.extend(flight.rows.into_iter().map(|(conversation, _)| conversation));
+            self.touched.extend(flight.conversations());
         }
     }
 
     pub fn is_in_flight(&self) -> bool {
         self.flight.is_some()
+    }
+
+    pub fn set_online(&mut self, online: bool) {
+        self.offline = !online;
     }
 
     /// Rows wait for a token: shown, and no attempt is burned.
@@ -238,46 +341,61 @@ impl Outbox {
         }
     }
 
-    /// Somebody pressed Retry, in one conversation or for all. Answers the refused rows, which take
-    /// new keys: they go to the end of their lanes.
-    pub fn retry(&mut self, conversation_id: Option<&str>) -> Vec<(u64, Envelope)> {
+    /// Somebody pressed Retry, in one conversation or for all: what is parked goes at once.
+    pub fn retry(&mut self, conversation_id: Option<&str>) {
         self.paused_until = None;
         self.restart(conversation_id);
-        self.lanes_of(conversation_id)
-            .flat_map(|(_, lane)| &lane.rows)
-            .filter(|(_, row)| row.refused.is_some())
-            .map(|(key, row)| (*key, row.envelope.clone()))
-            .collect()
     }
 
-    /// A refused row was written anew under a later key.
-    pub fn rekeyed(&mut self, old: u64, new: u64, envelope: Envelope) {
-        if let Some(lane) = self.lanes.get_mut(&envelope.conversation_id) {
-            lane.rows.remove(&old);
+    pub fn holds(&self, conversation_id: &str, id: &MessageId) -> bool {
+        let lane = self.lanes.get(conversation_id);
+        lane.is_some_and(|lane| lane.rows.values().any(|row| row.envelope.id == *id))
+    }
+
+    /// What the row itself says, come back from the server. A pause before it is over for the rows behind it, too.
+    pub fn seen(&mut self, message: &StoredMessage) -> Option<Seen> {
+        let lane = self.lanes.get_mut(&message.conversation_id)?;
+        let (key, row) = lane.rows.iter().find(|(_, row)| row.envelope.id == message.id)?;
+        let conversation_id = &message.conversation_id;
+        let rows = self.flight.iter().flat_map(|flight| &flight.rows);
+        if rows.into_iter().any(|carried| carried.key == *key && carried.conversation_id == *conversation_id) {
+            return Some(Seen::UnderWay);
         }
-        self.add(new, envelope);
-    }
-
-    /// The key of the row with this id, and whether a request that carries it is under way.
-    pub fn find(&self, conversation_id: &str, id: &MessageId) -> Option<(u64, bool)> {
-        let lane = self.lanes.get(conversation_id)?;
-        let key = lane.rows.iter().find(|(_, row)| row.envelope.id == *id).map(|(key, _)| *key)?;
-        let flying = self.flight.iter().flat_map(|flight| &flight.rows).any(|(_, flying)| *flying == key);
-        Some((key, flying))
-    }
-
-    /// A row was seen on the server and its record is deleted: a pause before it is over for the rows behind it, too.
-    pub fn seen(&mut self, conversation_id: &str, key: u64) {
-        if let Some(lane) = self.lanes.get_mut(conversation_id)
-            && !matches!(lane.gate, Gate::Parked { .. })
-        {
+        let as_sent = row.envelope.kind == message.kind;
+        let changes = settle::is_stored(*key, &row.envelope, message.kind);
+        if !lane.is_parked() {
             lane.progressed();
         }
-        self.remove(conversation_id, key);
+        Some(Seen::Stored { changes, as_sent })
     }
 
-    /// The row's record is deleted: the server has it.
-    pub fn remove(&mut self, conversation_id: &str, key: u64) {
+    /// What was committed; `keys` are those of what it added, in its order.
+    pub fn apply(&mut self, changes: Vec<Change>, mut keys: impl Iterator<Item = u64>) {
+        for change in changes {
+            match change {
+                Change::Remove { conversation_id, key } => self.remove(&conversation_id, key),
+                Change::Put { key, envelope, refused } => self.replace(key, envelope, refused),
+                Change::Add { envelope, maybe_sent } => {
+                    if let Some(key) = keys.next() {
+                        self.insert(key, Row { maybe_sent, ..Row::new(envelope) });
+                    }
+                }
+            }
+        }
+    }
+
+    fn replace(&mut self, key: u64, envelope: Envelope, refused: Option<Failure>) {
+        let conversation_id = envelope.conversation_id.clone();
+        let Some(row) = self.lanes.get_mut(&conversation_id).and_then(|lane| lane.rows.get_mut(&key)) else { return };
+        let flying = self.flight.iter_mut().flat_map(|flight| &mut flight.rows);
+        if row.envelope != envelope {
+            flying.filter(|row| row.key == key).for_each(|row| row.replaced = true);
+        }
+        (row.envelope, row.refused) = (envelope, refused);
+        self.touched.push(conversation_id);
+    }
+
+    fn remove(&mut self, conversation_id: &str, key: u64) {
         if let Some(lane) = self.lanes.get_mut(conversation_id) {
             lane.rows.remove(&key);
             if lane.rows.is_empty() {
@@ -294,17 +412,40 @@ impl Outbox {
         keys
     }
 
-    pub fn len(&self) -> usize {
+    /// All rows, also those that nobody sees.
+    pub fn total(&self) -> usize {
         self.lanes.values().map(|lane| lane.rows.len()).sum()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
+    /// Messages, edits and deletes that are not known to be on the server.
+    pub fn len(&self) -> usize {
+        self.lanes.values().map(Lane::count).sum()
     }
 
-    /// Rows by conversation.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many of [`Outbox::len`] may be on the server.
+    pub fn maybe_sent(&self) -> usize {
+        self.lanes.values().flat_map(Lane::seen).filter(|row| row.maybe_sent).count()
+    }
+
+    /// The keys of the rows that are not.
+    pub fn never_sent(&self) -> Vec<u64> {
+        let rows = self.lanes.values().flat_map(|lane| &lane.rows);
+        rows.filter(|(_, row)| !row.maybe_sent).map(|(key, _)| *key).collect()
+    }
+
+    /// They were read anew, and no other tab led in between.
+    pub fn are_never_sent(&mut self, keys: &[u64]) {
+        let rows = self.lanes.iter_mut().flat_map(|(_, lane)| &mut lane.rows);
+        rows.filter(|(key, _)| keys.contains(key)).for_each(|(_, row)| row.maybe_sent = false);
+    }
+
+    /// [`Outbox::len`] by conversation.
     pub fn counts(&self) -> Vec<(String, usize)> {
-        let counts = self.lanes.iter().map(|(id, lane)| (id.clone(), lane.rows.len()));
+        let counts = self.lanes.iter().map(|(id, lane)| (id.clone(), lane.count()));
         counts.filter(|(_, count)| *count > 0).collect()
     }
 
@@ -329,7 +470,8 @@ impl Outbox {
         let Some(lane) = self.lanes.get(conversation_id) else {
             return Vec::new();
         };
-        let flying: Vec<u64> = self.flight.iter().flat_map(|flight| &flight.rows).map(|(_, key)| *key).collect();
+        let flying = self.flight.iter().flat_map(|flight| &flight.rows).filter(|row| !row.replaced);
+        let flying: Vec<u64> = flying.map(|row| row.key).collect();
         lane.states(&flying, self.waiting_auth, self.paused_until)
     }
 
@@ -343,9 +485,23 @@ impl Outbox {
         }
         self.touched.extend(touched);
     }
+}
 
-    fn lanes_of<'a>(&'a self, conversation_id: Option<&'a str>) -> impl Iterator<Item = (&'a String, &'a Lane)> {
-        self.lanes.iter().filter(move |(id, _)| conversation_id.is_none_or(|wanted| wanted == *id))
+/// What a row that came back from the server says of the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// A request that carries it is under way: its answer comes first.
+    UnderWay,
+    Stored {
+        changes: Vec<Change>,
+        /// It is there as it was written, and not only something of its id.
+        as_sent: bool,
+    },
+}
+
+impl Flight {
+    fn conversations(&self) -> impl Iterator<Item = String> {
+        self.rows.iter().map(|row| row.conversation_id.clone())
     }
 }
 

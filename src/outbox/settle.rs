@@ -1,8 +1,8 @@
 //! What an answer decides about the rows that its request carried, and about nothing else.
 
-use super::{Flight, MAX_ROWS, Outbox};
+use super::{Carried, Change, Flight, MAX_ROWS, Outbox, act::delete_row};
 use crate::{
-    message::{Envelope, Failure},
+    message::{Envelope, Failure, Kind},
     rest::{Outcome, RowStatus, StoredFacts, read_rows},
 };
 
@@ -11,19 +11,12 @@ const LONGEST_PAUSE_MS: u64 = 60_000;
 /// A server may ask for more; but it may also give a date, which a device with a wrong clock reads as years.
 const LONGEST_ASKED_MS: u64 = 600_000;
 
-/// A row's fate, to be committed before it counts.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
-    /// The server has it: its outbox record goes.
-    Stored(StoredFacts),
-    /// The record stays, with the reason in it.
-    Refused(Failure),
-}
-
-/// What is to be committed before [`Outbox::finish`].
+/// What is to be committed before it counts: see [`Outbox::apply`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settlement {
-    pub verdicts: Vec<(u64, Envelope, Verdict)>,
+    pub changes: Vec<Change>,
+    /// What the request carried and the server has.
+    pub stored: Vec<(Envelope, StoredFacts)>,
     /// Ask for a fresh token before the next attempt.
     pub wants_token: bool,
     /// The token that was sent was refused.
@@ -35,7 +28,7 @@ pub struct Settlement {
 }
 
 impl Outbox {
-    /// Judge the request under way. Rows with a verdict stay in flight until [`Outbox::finish`].
+    /// Judge the request under way. It stays so until [`Outbox::abandon`], when the changes are committed.
     pub fn settle(&mut self, now: u64, outcome: Outcome) -> Settlement {
         let Some(flight) = self.flight.clone() else {
             return Settlement::default();
@@ -45,17 +38,24 @@ impl Outbox {
         }
         match outcome {
             Outcome::Answer(body) => self.settle_rows(now, &flight, &read_rows(&body)),
-            Outcome::Unknown(failure) | Outcome::Retry(failure) => {
+            Outcome::Unknown(failure) => {
                 self.fail_lanes(now, &flight, &failure);
                 Settlement::default()
             }
+            Outcome::Retry(failure) => match self.poisoned(&flight, &failure) {
+                Some(settlement) => settlement,
+                None => {
+                    self.fail_lanes(now, &flight, &failure);
+                    Settlement::default()
+                }
+            },
             Outcome::Unauthorized => Settlement { wants_token: true, token_rejected: true, ..Settlement::default() },
             Outcome::RateLimited { retry_after_ms, .. } => {
                 let backoff = PAUSE_MS.saturating_mul(1 << self.pauses.min(8)).min(LONGEST_PAUSE_MS);
                 let asked = retry_after_ms.map(|pause| pause.min(LONGEST_ASKED_MS));
                 let pause = asked.unwrap_or_else(|| PAUSE_MS.max(self.rng.u64(0..=backoff)));
                 self.pauses += 1;
-                self.paused_until = Some(now + pause);
+                self.paused_until = Some(now.saturating_add(pause));
                 Settlement::default()
             }
             Outcome::SchemaMissing(failure) => {
@@ -67,31 +67,13 @@ impl Outbox {
                 Settlement { misconfigured: Some(failure), ..Settlement::default() }
             }
             Outcome::Forbidden(failure) => match flight.rows.as_slice() {
-                [(conversation, key)] => self.forbid(conversation, *key, failure),
+                [row] => self.forbid(row, failure),
                 _ => self.halve(&flight),
             },
             Outcome::Refused(failure) | Outcome::TooLarge(failure) => match flight.rows.as_slice() {
-                [(conversation, key)] => {
-                    Settlement { verdicts: self.refusal(conversation, *key, failure), ..Settlement::default() }
-                }
+                [row] => self.refuse(row, failure),
                 _ => self.halve(&flight),
             },
-        }
-    }
-
-    /// The settlement is committed, or had nothing to commit: the next request may be built.
-    pub fn finish(&mut self, settlement: &Settlement) {
-        self.abandon();
-        for (key, envelope, verdict) in &settlement.verdicts {
-            match verdict {
-                Verdict::Stored(_) => self.remove(&envelope.conversation_id, *key),
-                Verdict::Refused(failure) => {
-                    let lane = self.lanes.get_mut(&envelope.conversation_id);
-                    if let Some(row) = lane.and_then(|lane| lane.rows.get_mut(key)) {
-                        row.refused = Some(failure.clone());
-                    }
-                }
-            }
         }
     }
 
@@ -105,17 +87,34 @@ impl Outbox {
 
     fn settle_rows(&mut self, now: u64, flight: &Flight, answers: &[crate::rest::RowAnswer]) -> Settlement {
         let mut settlement = Settlement::default();
-        for (conversation, keys) in lanes_of(flight) {
-            let Some(lane) = self.lanes.get_mut(&conversation) else { continue };
+        for (conversation_id, rows) in lanes_of(flight) {
+            let Some(lane) = self.lanes.get_mut(&conversation_id) else { continue };
             let mut blocked: Option<Failure> = None;
-            let mut moved = false;
-            for key in &keys {
+            let (mut moved, mut progressed) = (false, false);
+            for Carried { key, replaced, .. } in rows {
                 let Some(row) = lane.rows.get(key) else { continue };
                 let answer = answers.iter().find(|answer| answer.id == row.envelope.id).map(|answer| &answer.status);
-                let verdict = match answer {
-                    Some(RowStatus::Stored(facts)) => Verdict::Stored(facts.clone()),
-                    Some(RowStatus::Refused(failure)) => Verdict::Refused(failure.clone()),
-                    Some(RowStatus::Forbidden(failure)) if lane.forbidden_once => Verdict::Refused(failure.clone()),
+                match answer {
+                    // It settles only what the request carried: what stands there now has its own request to come.
+                    _ if *replaced => {
+                        moved = true;
+                        if !matches!(answer, Some(RowStatus::Stored(_))) {
+                            break;
+                        }
+                    }
+                    Some(RowStatus::Stored(facts)) => {
+                        progressed = true;
+                        settlement.changes.extend(is_stored(*key, &row.envelope, facts.kind));
+                        settlement.stored.push((row.envelope.clone(), facts.clone()));
+                    }
+                    Some(RowStatus::Refused(failure)) => {
+                        moved = true;
+                        settlement.changes.push(is_refused(*key, &row.envelope, failure));
+                    }
+                    Some(RowStatus::Forbidden(failure)) if lane.forbidden_once => {
+                        moved = true;
+                        settlement.changes.push(is_refused(*key, &row.envelope, failure));
+                    }
                     Some(RowStatus::Forbidden(_)) => {
                         lane.forbidden_once = true;
                         settlement.wants_token = true;
@@ -131,44 +130,64 @@ impl Outbox {
                         blocked = Some(unanswered());
                         break;
                     }
-                };
-                moved = true;
-                settlement.progressed |= matches!(verdict, Verdict::Stored(_));
-                settlement.verdicts.push((*key, row.envelope.clone(), verdict));
+                }
             }
-            if settlement
-                .verdicts
-                .iter()
-                .any(|(_, row, verdict)| row.conversation_id == conversation && matches!(verdict, Verdict::Stored(_)))
-            {
+            if progressed {
                 lane.progressed();
+                settlement.progressed = true;
             }
             // A lane in which nothing moved must not be asked for again at once.
-            let failure = blocked.or_else(|| (!moved).then(unanswered));
+            let failure = blocked.or_else(|| (!moved && !progressed).then(unanswered));
             if let Some(failure) = failure {
                 let probe = self.resume_on_reconnect.then_some(&mut self.rng);
-                lane.failed(now, &keys, failure, probe);
+                lane.failed(now, rows, failure, probe);
             }
         }
+        self.stored += settlement.stored.len() as u64;
         if settlement.progressed {
             self.limit = (self.limit * 2).min(MAX_ROWS);
         }
         settlement
     }
 
-    fn forbid(&mut self, conversation: &str, key: u64, failure: Failure) -> Settlement {
-        match self.lanes.get_mut(conversation) {
+    fn forbid(&mut self, row: &Carried, failure: Failure) -> Settlement {
+        match self.lanes.get_mut(&row.conversation_id) {
             Some(lane) if !lane.forbidden_once => {
                 lane.forbidden_once = true;
                 Settlement { wants_token: true, ..Settlement::default() }
             }
-            _ => Settlement { verdicts: self.refusal(conversation, key, failure), ..Settlement::default() },
+            _ => self.refuse(row, failure),
         }
     }
 
-    fn refusal(&self, conversation: &str, key: u64, failure: Failure) -> Vec<(u64, Envelope, Verdict)> {
-        let row = self.lanes.get(conversation).and_then(|lane| lane.rows.get(&key));
-        row.map(|row| (key, row.envelope.clone(), Verdict::Refused(failure))).into_iter().collect()
+    /// The only row of the request is refused, if it is still what the request carried.
+    fn refuse(&self, carried: &Carried, failure: Failure) -> Settlement {
+        let row = self.lanes.get(&carried.conversation_id).and_then(|lane| lane.rows.get(&carried.key));
+        let row = row.filter(|_| !carried.replaced);
+        let changes = row.map(|row| is_refused(carried.key, &row.envelope, &failure)).into_iter().collect();
+        Settlement { changes, ..Settlement::default() }
+    }
+
+    /// A fault that the database named may be one row's: it is looked for in smaller requests, so that it holds up
+    /// nobody else, and believed after many tries that went well for others.
+    fn poisoned(&mut self, flight: &Flight, failure: &Failure) -> Option<Settlement> {
+        let code = failure.pg_code.as_deref().filter(|code| !code.starts_with("PGRST"))?;
+        failure.http_status.filter(|status| *status >= 500)?;
+        let (first, alone) = (flight.rows.first()?, flight.rows.len() == 1);
+        if !alone {
+            self.halve(flight);
+        }
+        if flight.conversations().any(|id| id != first.conversation_id) {
+            return None;
+        }
+        let lane = self.lanes.get_mut(&first.conversation_id)?;
+        let failure = Failure {
+            code: "poison".into(),
+            retryable: false,
+            message: "unable to store the message; because the server fails at it again and again".into(),
+            ..failure.clone()
+        };
+        lane.met(first.key, code, alone, self.stored).then(|| self.refuse(first, failure))
     }
 
     /// An error that names no row: the same again in order, in smaller pieces.
@@ -178,19 +197,37 @@ impl Outbox {
     }
 
     fn fail_lanes(&mut self, now: u64, flight: &Flight, failure: &Failure) {
-        for (conversation, keys) in lanes_of(flight) {
-            if let Some(lane) = self.lanes.get_mut(&conversation) {
+        for (conversation_id, rows) in lanes_of(flight) {
+            if let Some(lane) = self.lanes.get_mut(&conversation_id) {
                 let probe = self.resume_on_reconnect.then_some(&mut self.rng);
-                lane.failed(now, &keys, failure.clone(), probe);
+                lane.failed(now, rows, failure.clone(), probe);
             }
         }
     }
 }
 
-/// The keys of each lane: a request carries lane after lane.
-fn lanes_of(flight: &Flight) -> Vec<(String, Vec<u64>)> {
-    let lanes = flight.rows.chunk_by(|(one, _), (next, _)| one == next);
-    lanes.filter_map(|rows| Some((rows.first()?.0.clone(), rows.iter().map(|(_, key)| *key).collect()))).collect()
+/// The row goes. A tombstone that came too late leaves a delete of what was there before it.
+pub(super) fn is_stored(key: u64, row: &Envelope, kind: Kind) -> Vec<Change> {
+    let mut changes = vec![Change::Remove { conversation_id: row.conversation_id.clone(), key }];
+    if row.is_tombstone() && kind == Kind::Message {
+        let envelope = delete_row(&row.conversation_id, &row.id, row.created_at);
+        changes.push(Change::Add { envelope, maybe_sent: false });
+    }
+    changes
+}
+
+/// The row waits for a person, with the reason in its record. Nobody waits for a tombstone.
+fn is_refused(key: u64, row: &Envelope, failure: &Failure) -> Change {
+    if row.is_tombstone() {
+        return Change::Remove { conversation_id: row.conversation_id.clone(), key };
+    }
+    Change::Put { key, envelope: row.clone(), refused: Some(failure.clone()) }
+}
+
+/// The rows of each lane: a request carries lane after lane.
+fn lanes_of(flight: &Flight) -> impl Iterator<Item = (String, &[Carried])> {
+    let lanes = flight.rows.chunk_by(|one, next| one.conversation_id == next.conversation_id);
+    lanes.filter_map(|rows| Some((rows.first()?.conversation_id.clone(), rows)))
 }
 
 fn unanswered() -> Failure {

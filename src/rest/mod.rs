@@ -33,6 +33,8 @@ pub struct HttpRequest {
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
     pub timeout_ms: u32,
+    /// It outlives the page, and nobody waits for its answer.
+    pub keepalive: bool,
 }
 
 /// Hides token and body.

@@ -49,6 +49,7 @@ fn call(target: Target<'_>, function: &str, mut arguments: Vec<(&str, Value)>) -
         ],
         body: print(&object(arguments)),
         timeout_ms: target.timeout_ms,
+        keepalive: false,
     }
 }
 

@@ -36,6 +36,10 @@ impl Pending {
     fn order(&self) -> u64 {
         PENDING_BASE + self.key
     }
+
+    fn aims_at(&self, id: &MessageId) -> bool {
+        self.envelope.target_id.as_deref() == Some(id.as_str())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -45,6 +49,8 @@ pub struct Timeline {
     own_role: String,
     stored: LiteMap<u64, StoredMessage>,
     pending: Vec<Pending>,
+    /// Edits and deletes on their way, which show on what they aim at.
+    echoes: Vec<Pending>,
     /// Where each stored message stands.
     places: LiteMap<MessageId, u64>,
     /// Up to where others have stored and read.
@@ -62,6 +68,7 @@ impl Timeline {
             own_role: own_role.into(),
             stored: LiteMap::new(),
             pending: Vec::new(),
+            echoes: Vec::new(),
             places: LiteMap::new(),
             delivered: 0,
             read: 0,
@@ -138,8 +145,9 @@ impl Timeline {
 
     /// All rows of the outbox for this conversation, in order.
     pub fn set_pending(&mut self, rows: Vec<Pending>) {
-        let mut rows = rows;
-        rows.retain(|row| row.envelope.kind == Kind::Message && !self.places.contains_key(&row.envelope.id));
+        let (mut rows, echoes): (Vec<Pending>, Vec<Pending>) =
+            rows.into_iter().partition(|row| row.envelope.kind == Kind::Message);
+        rows.retain(|row| !self.places.contains_key(&row.envelope.id));
         self.changed.retain(|order| *order < PENDING_BASE || find(&rows, *order).is_some());
         for old in &self.pending {
             let id = &old.envelope.id;
@@ -154,6 +162,18 @@ impl Timeline {
             }
         }
         self.pending = rows;
+        let before = std::mem::replace(&mut self.echoes, echoes);
+        for echo in before.iter().filter(|echo| !self.echoes.contains(echo)) {
+            self.changed.extend(self.place_of_target(echo));
+        }
+        for echo in self.echoes.iter().filter(|echo| !before.contains(echo)) {
+            self.changed.extend(self.place_of_target(echo));
+        }
+    }
+
+    fn place_of_target(&self, echo: &Pending) -> Option<u64> {
+        let pending = self.pending.iter().find(|row| echo.aims_at(&row.envelope.id)).map(Pending::order);
+        pending.or_else(|| self.places.iter().find(|(id, _)| echo.aims_at(id)).map(|(_, seq)| *seq))
     }
 
     /// Up to where another member has stored and read. Ticks never fall.
@@ -190,7 +210,11 @@ impl Timeline {
             removes.clear();
         }
         let show = |order: u64| match find(&self.pending, order) {
-            Some(row) => Some(show_pending(row, &self.user_id, &self.own_role)),
+            Some(row) => {
+                let mut view = show_pending(row, &self.user_id, &self.own_role);
+                self.echoes_of(&row.envelope.id).for_each(|echo| show_echo(&mut view, echo));
+                Some(view)
+            }
             None => self.stored.get(&order).map(|message| self.show_stored(message)),
         };
         let upserts = changed.into_iter().filter_map(|order| Some((order, show(order)?))).collect();
@@ -198,7 +222,18 @@ impl Timeline {
     }
 
     fn show_stored(&self, message: &StoredMessage) -> Value {
-        show_stored(message, &self.user_id, self.delivered, self.read)
+        let mut view = show_stored(message, &self.user_id, self.delivered, self.read);
+        for echo in self.echoes_of(&message.id) {
+            show_echo(&mut view, echo);
+            for (name, value) in show_state(echo) {
+                view[name] = value;
+            }
+        }
+        view
+    }
+
+    fn echoes_of(&self, id: &MessageId) -> impl Iterator<Item = &Pending> {
+        self.echoes.iter().filter(move |echo| echo.aims_at(id))
     }
 }
 
@@ -243,8 +278,8 @@ pub fn show_stored(message: &StoredMessage, user_id: &str, delivered: u64, read:
 
 /// An outbox row as JavaScript shows it.
 pub fn show_pending(row: &Pending, user_id: &str, own_role: &str) -> Value {
-    let Pending { envelope, state, .. } = row;
-    object(vec![
+    let envelope = &row.envelope;
+    let mut view = vec![
         ("id", envelope.id.as_str().into()),
         ("conversation_id", envelope.conversation_id.as_str().into()),
         ("seq", Value::Null),
@@ -256,13 +291,28 @@ pub fn show_pending(row: &Pending, user_id: &str, own_role: &str) -> Value {
         ("created_at", iso8601(envelope.created_at).into()),
         ("edited_at", Value::Null),
         ("deleted_at", Value::Null),
+    ];
+    view.extend(show_state(row));
+    object(view)
+}
+
+/// How far a row of the outbox got.
+fn show_state(Pending { state, next_attempt_wall, .. }: &Pending) -> [(&'static str, Value); 6] {
+    [
         ("delivery_status", state.status.as_str().into()),
         ("retry_count", state.retry_count.into()),
         ("phase", state.phase.as_str().into()),
-        ("next_attempt_at", row.next_attempt_wall.map(iso8601).into()),
+        ("next_attempt_at", next_attempt_wall.map(iso8601).into()),
         ("blocked_by", state.blocked_by.as_ref().map(MessageId::as_str).into()),
         ("failure", state.failure.as_ref().map(Failure::to_value).into()),
-    ])
+    ]
+}
+
+/// What an edit or a delete on its way makes of the message it aims at.
+fn show_echo(view: &mut Value, echo: &Pending) {
+    let changed_at = if echo.envelope.kind == Kind::Edit { "edited_at" } else { "deleted_at" };
+    view["content"] = echo.envelope.content.as_str().into();
+    view[changed_at] = iso8601(echo.envelope.created_at).into();
 }
 
 #[cfg(test)]

@@ -1,0 +1,209 @@
+//! What a person does to rows of the outbox, as plain data, and what it comes to.
+//!
+//! Only a row that was never sent is changed or deleted here. For one that may be sent there is a
+//! *tombstone* under the same id, so that a late arrival is a duplicate; what is on the server is
+//! changed by a row of its own at the end. Every act may come twice.
+
+use super::{Change, Outbox, Row};
+use crate::{
+    json::{Value, empty_object, object, owned, text},
+    message::{self, Envelope, Kind, MessageId, Rejection},
+};
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Act {
+    /// Queue again what was refused, in one conversation or in all: at the end.
+    Retry { conversation_id: Option<String> },
+    /// Take a message back, wherever it is.
+    Cancel { conversation_id: String, id: MessageId },
+    /// `edit_id` names the row that this adds.
+    Edit { conversation_id: String, id: MessageId, edit_id: MessageId, content: String },
+    /// Give up what is unsent.
+    Discard { conversation_id: String, id: MessageId },
+}
+
+impl Act {
+    pub fn check(&self) -> Result<(), Rejection> {
+        match self {
+            Act::Retry { .. } => Ok(()),
+            Act::Cancel { conversation_id, .. } | Act::Discard { conversation_id, .. } => {
+                message::check_conversation(conversation_id)
+            }
+            Act::Edit { conversation_id, content, .. } => {
+                message::check(conversation_id, content, "text", &empty_object())
+            }
+        }
+    }
+
+    pub fn to_value(&self) -> Value {
+        let name = match self {
+            Act::Retry { .. } => "retry",
+            Act::Cancel { .. } => "cancel",
+            Act::Edit { .. } => "edit",
+            Act::Discard { .. } => "discard",
+        };
+        let mut fields = vec![("act", name.into())];
+        match self {
+            Act::Retry { conversation_id } => fields.push(("conversation_id", conversation_id.as_deref().into())),
+            Act::Cancel { conversation_id, id }
+            | Act::Discard { conversation_id, id }
+            | Act::Edit { conversation_id, id, .. } => {
+                fields.push(("conversation_id", conversation_id.as_str().into()));
+                fields.push(("id", id.as_str().into()));
+            }
+        }
+        if let Act::Edit { edit_id, content, .. } = self {
+            fields.push(("edit_id", edit_id.as_str().into()));
+            fields.push(("content", content.as_str().into()));
+        }
+        object(fields)
+    }
+
+    /// Another version of the package may speak here: what is not understood is `None`.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let id = |field: &str| MessageId::parse(text(value, field)?);
+        let conversation_id = owned(value, "conversation_id");
+        Some(match text(value, "act")? {
+            "retry" => Act::Retry { conversation_id },
+            "cancel" => Act::Cancel { conversation_id: conversation_id?, id: id("id")? },
+            "edit" => Act::Edit {
+                conversation_id: conversation_id?,
+                id: id("id")?,
+                edit_id: id("edit_id")?,
+                content: owned(value, "content")?,
+            },
+            "discard" => Act::Discard { conversation_id: conversation_id?, id: id("id")? },
+            _ => return None,
+        })
+    }
+}
+
+impl Outbox {
+    /// What an act changes. Nothing counts before it is committed and handed to [`Outbox::apply`].
+    pub fn plan(&self, act: &Act, now_wall: u64) -> Result<Vec<Change>, Rejection> {
+        match act {
+            Act::Retry { conversation_id } => Ok(self.requeue(conversation_id.as_deref())),
+            Act::Cancel { conversation_id, id } => Ok(self.cancel(conversation_id, id, now_wall)),
+            Act::Edit { conversation_id, id, edit_id, content } => {
+                let edit = Envelope {
+                    id: edit_id.clone(),
+                    conversation_id: conversation_id.clone(),
+                    kind: Kind::Edit,
+                    target_id: Some(id.as_str().to_owned()),
+                    content: content.clone(),
+                    message_type: "text".into(),
+                    metadata: empty_object(),
+                    created_at: now_wall,
+                };
+                self.edit(id, edit)
+            }
+            Act::Discard { conversation_id, id } => self.discard(conversation_id, id),
+        }
+    }
+
+    fn requeue(&self, conversation_id: Option<&str>) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (id, lane) in self.lanes.iter().filter(|(id, _)| conversation_id.is_none_or(|wanted| wanted == *id)) {
+            for (key, row) in lane.rows.iter().filter(|(_, row)| row.refused.is_some()) {
+                changes.push(Change::Remove { conversation_id: id.clone(), key: *key });
+                changes.push(Change::Add { envelope: row.envelope.clone(), maybe_sent: true });
+            }
+        }
+        changes
+    }
+
+    fn cancel(&self, conversation_id: &str, id: &MessageId, now_wall: u64) -> Vec<Change> {
+        let deletes = id.of_delete();
+        let (mut held, mut changes) = (false, Vec::new());
+        for (key, row) in self.rows_about(conversation_id, id) {
+            held |= row.envelope.id == *id || row.envelope.id == deletes;
+            if row.envelope.id == *id || row.envelope.kind == Kind::Edit {
+                changes.extend(give_up(key, row));
+            }
+        }
+        if !held {
+            changes.push(Change::Add { envelope: delete_row(conversation_id, id, now_wall), maybe_sent: false });
+        }
+        changes
+    }
+
+    fn edit(&self, id: &MessageId, edit: Envelope) -> Result<Vec<Change>, Rejection> {
+        let about = self.rows_about(&edit.conversation_id, id);
+        let own = about.iter().find(|(_, row)| row.envelope.id == *id && row.envelope.kind == Kind::Message);
+        if !self.rows_about(&edit.conversation_id, &edit.id).is_empty() {
+            return Ok(Vec::new());
+        }
+        match own {
+            Some((_, row)) if row.refused.is_some() => {
+                let anew = Envelope {
+                    kind: Kind::Message,
+                    target_id: None,
+                    message_type: row.envelope.message_type.clone(),
+                    metadata: row.envelope.metadata.clone(),
+                    ..edit
+                };
+                let given_up = about.iter().filter_map(|(key, row)| give_up(*key, row));
+                Ok(given_up.chain([Change::Add { envelope: anew, maybe_sent: false }]).collect())
+            }
+            Some((key, row)) if !row.maybe_sent => {
+                let envelope = Envelope { content: edit.content, ..row.envelope.clone() };
+                Ok(vec![Change::Put { key: *key, envelope, refused: None }])
+            }
+            Some((_, row)) if about.len() == 1 && row.envelope.content == edit.content => Ok(Vec::new()),
+            _ if about.iter().any(|(_, row)| row.envelope.kind == Kind::Delete) => {
+                Err(Rejection { code: "not_found", message: "unable to edit; because the message was taken back" })
+            }
+            _ => Ok(vec![Change::Add { envelope: edit, maybe_sent: false }]),
+        }
+    }
+
+    fn discard(&self, conversation_id: &str, id: &MessageId) -> Result<Vec<Change>, Rejection> {
+        let (mut held, mut changes) = (false, Vec::new());
+        for (key, row) in self.rows_about(conversation_id, id) {
+            held = true;
+            changes.extend(give_up(key, row));
+        }
+        if held {
+            Ok(changes)
+        } else {
+            Err(Rejection { code: "not_found", message: "unable to discard; because nothing unsent has this id" })
+        }
+    }
+
+    /// The rows that have this id, or change what has it.
+    fn rows_about(&self, conversation_id: &str, id: &MessageId) -> Vec<(u64, &Row)> {
+        let rows = self.lanes.get(conversation_id).into_iter().flat_map(|lane| &lane.rows);
+        let is_about = |row: &Row| row.envelope.id == *id || row.envelope.target_id.as_deref() == Some(id.as_str());
+        rows.map(|(key, row)| (*key, row)).filter(|(_, row)| is_about(row)).collect()
+    }
+}
+
+/// The row that deletes a stored message. Deleting twice is the same row.
+pub(super) fn delete_row(conversation_id: &str, target: &MessageId, now_wall: u64) -> Envelope {
+    Envelope {
+        id: target.of_delete(),
+        conversation_id: conversation_id.to_owned(),
+        kind: Kind::Delete,
+        target_id: Some(target.as_str().to_owned()),
+        content: String::new(),
+        message_type: "text".into(),
+        metadata: empty_object(),
+        created_at: now_wall,
+    }
+}
+
+/// A row that nobody wants to be sent any more. A delete that may be sent is left to its fate: a tombstone in its place
+/// would stand in the way of every later delete of the same message.
+fn give_up(key: u64, row: &Row) -> Option<Change> {
+    let envelope = &row.envelope;
+    let is_delete = envelope.kind == Kind::Delete;
+    if envelope.is_tombstone() {
+        None
+    } else if !row.maybe_sent || (is_delete && row.refused.is_some()) {
+        Some(Change::Remove { conversation_id: envelope.conversation_id.clone(), key })
+    } else if is_delete {
+        None
+    } else {
+        Some(Change::Put { key, envelope: envelope.tombstone(), refused: None })
+    }
+}
