@@ -25,6 +25,7 @@ function figures({ seconds, limit, ...verdict }) {
 /** Why a run is not good, in words; none: it is. */
 function complaints(verdict, count) {
   const wrong = MUST_BE_ZERO.filter((name) => verdict[name] > 0).map((name) => `${verdict[name]} ${name}`)
+  wrong.push(...verdict.wrongViews)
   if (verdict.accepted < count) wrong.push(`only ${verdict.accepted} accepted`)
   if (verdict.seconds > verdict.limit) wrong.push(`${(verdict.seconds - verdict.limit).toFixed(1)} s too late`)
   return wrong

@@ -27,6 +27,12 @@ const dying = (tabs) => async (run, { quick }) => {
   await run.untilConnected()
   const deaths = quick ? 3 : 15
   let done = 0
+  let coming = 0
+  const opened = []
+  const another = async () => {
+    coming++
+    await run.open().finally(() => coming--)
+  }
   await run.write({
     async during() {
       if (run.progress < (done + 0.5) / deaths || done >= deaths) return
@@ -34,12 +40,12 @@ const dying = (tabs) => async (run, { quick }) => {
       const victim = run.any()
       if (run.random() < 0.5) await run.close(victim)
       else await run.crash(victim)
-      // Who dies in Firefox may take a neighbour along.
-      const missing = tabs - run.alive.length
-      if (run.alive.length === 0) await run.outage(() => run.open())
-      else for (let index = 0; index < missing; index++) await run.open()
+      // The others go on while it comes. Who dies in Firefox may take a neighbour along.
+      while (run.alive.length + coming < tabs) opened.push(another())
+      if (run.alive.length === 0) await run.outage(() => Promise.all(opened))
     },
   })
+  await Promise.all(opened)
 }
 
 /** The first tab leads, something stops it, and another one goes on writing; in the end it comes back. */

@@ -111,14 +111,17 @@ function countBy(items, keyOf) {
 }
 
 /**
- * In how many conversations a view is not the database's: all of it, or, for a page that came later and starts with
- * the newest, an unbroken part that ends where the database does.
+ * The conversations in which a view is not the database's, in words: all of it, or, for a page that came later and
+ * starts with the newest, an unbroken part that ends where the database does.
  */
 export function wrongViews(rows, view, { whole, least = 0 }) {
-  return Object.entries(view).filter(([conversation, shown]) => {
-    const expected = rows.filter((row) => row.conversation === conversation).map(({ id }) => id)
-    const enough = whole ? expected.length : Math.min(least, expected.length)
-    if (shown.length < enough || shown.length > expected.length) return true
-    return shown.some(({ id }, index) => id !== expected[expected.length - shown.length + index])
-  }).length
+  return Object.entries(view).flatMap(([conversation, shown]) => {
+    const stored = rows.filter((row) => row.conversation === conversation).map(({ id }) => id)
+    const enough = whole ? stored.length : Math.min(least, stored.length)
+    const end = stored.slice(Math.max(0, stored.length - shown.length))
+    const same = shown.length <= stored.length && shown.every(({ id }, index) => id === end[index])
+    if (same && shown.length >= enough) return []
+    const missing = end.filter((id) => !shown.some((message) => message.id === id)).length
+    return [`${shown.length} shown of ${stored.length} stored${same ? '' : `, ${missing} of the newest not among them`}`]
+  })
 }

@@ -16,7 +16,8 @@ export const SPARE_SECONDS = 15
 /** How long it is watched beyond that, to tell late from never. */
 const PATIENCE_SECONDS = 45
 const ANSWER_SECONDS = 10
-const VIEW_SECONDS = 20
+/** The engine asks anew after a minute at most where no event told it anything. */
+const VIEW_SECONDS = 75
 const LOOK_MS = 250
 
 const SEND = '/rest/v1/rpc/chat_send'
@@ -259,11 +260,12 @@ export class Run {
   async #views() {
     const rows = await this.#query()
     const views = []
-    let wrong = 0
+    const wrong = []
     for (const sender of [...this.alive, this.watcher]) {
       const view = await sender.page.call('views')
       views.push(view)
-      wrong += wrongViews(rows, view, { whole: sender === this.watcher, least: NEWEST })
+      const found = wrongViews(rows, view, { whole: sender === this.watcher, least: NEWEST })
+      wrong.push(...found.map((text) => `${sender.name}: ${text}`))
     }
     return { rows, views, wrong }
   }
@@ -272,11 +274,12 @@ export class Run {
     let last
     await this.#until(VIEW_SECONDS, async () => {
       last = await this.#views()
-      return last.wrong === 0
+      return last.wrong.length === 0
     })
     return {
       ...this.ledger.verdict(last.rows, last.views),
-      views: last.wrong,
+      views: last.wrong.length,
+      wrongViews: last.wrong,
       seconds: this.seconds,
       limit: this.#limit,
       requests: this.stack.faults.list().requests[SEND] ?? 0,
