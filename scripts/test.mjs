@@ -33,6 +33,7 @@ const STEPS = [
   { name: 'clippy', command: cargo('clippy', '--workspace', '--all-targets', '--', '-D', 'warnings') },
   { name: 'clippy-wasm', command: cargo('clippy', '--all-targets', '--target', TARGET, '--', '-D', 'warnings') },
   { name: 'rust', command: cargo('test', '-p', 'surechat', '-p', 'surechat-fuzz') },
+  { name: 'sim', command: cargo('test', '--profile', 'sim', '-p', 'simulation') },
   { name: 'fuzz', command: script('scripts/fuzz.mjs', '--bounded'), slow: true },
   { name: 'wasm', ...wasmIn(() => ({ CHROMEDRIVER: chromedriver() })), needs: ['chromium'] },
   { name: 'wasm-firefox', ...wasmIn(() => ({ GECKODRIVER: geckodriver() })), needs: ['firefox', 'geckodriver'] },
