@@ -126,7 +126,7 @@ async function minimise(program, name) {
   const smaller = join(OUT, 'minimised', name)
   rmSync(smaller, { recursive: true, force: true })
   mkdirSync(smaller, { recursive: true })
-  const args = [...LIMITS, '-set_cover_merge=1', smaller, folder, join(OUT, 'found', name)]
+  const args = [...LIMITS, '-set_cover_merge=1', '-use_counters=0', smaller, folder, join(OUT, 'found', name)]
   const { code, text } = await start(program, name, args)
   if (code !== 0) throw new Problem(`fuzz: the corpus of ${name} could not be minimised\n${text.slice(-2_000)}`)
   // What has a name was put there by somebody for a reason; of what has only a hash, the merge decides.
