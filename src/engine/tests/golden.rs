@@ -67,6 +67,18 @@ fn an_edit_and_a_delete_are_written_so() {
 }
 
 #[test]
+fn what_keeps_the_place_of_a_cancelled_message_is_written_so() {
+    let mut world = World::started();
+    world.live = false;
+    world.server.faults = [Fault::LoseAnswer].into();
+    world.send("Is Tuesday fine?");
+    world.set_online(false);
+    let id = MessageId::v7(world.now.wall, [1; 10]);
+    world.command(Command::Cancel { op: 400, conversation_id: BOOKING.into(), id });
+    assert_eq!(only(&world, Table::Outbox), golden!("outbox-tombstone"));
+}
+
+#[test]
 fn the_outbox_of_an_earlier_page_is_read_and_sent_in_its_order() {
     let rows = [golden!("outbox-message"), golden!("outbox-edit"), golden!("outbox-delete")];
     let mut world = left_behind(&rows.clone().map(|row| (Table::Outbox, row)));

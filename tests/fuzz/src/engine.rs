@@ -60,6 +60,13 @@ fn act(world: &mut World, step: &Value) {
         // Another tab took the lead.
         "robbed" => world.transact(&Transaction::strict(vec![Operation::RaiseGeneration])),
         "retry" => world.command(Command::Retry { op: 0, conversation_id: owned(step, name) }),
+        "cancel" => world.give_up(value, |conversation_id, id| Command::Cancel { op: 0, conversation_id, id }),
+        "discard" => world.give_up(value, |conversation_id, id| Command::Discard { op: 0, conversation_id, id }),
+        "edit" => {
+            let content = text(step, "content").unwrap_or("edited").to_owned();
+            let edit_id = world.next_id();
+            world.give_up(value, |conversation_id, id| Command::Edit { op: 0, conversation_id, id, edit_id, content });
+        }
         "open" => world.command(Command::Open { conversation_id: conversation_id() }),
         "close" => world.command(Command::Close { conversation_id: conversation_id() }),
         "reload" => world.command(Command::Reload { op: 0, conversation_id: conversation_id() }),

@@ -103,16 +103,32 @@ impl World {
         }
     }
 
-    pub fn send(&mut self, content: &str, conversation_id: &str) {
+    pub fn next_id(&mut self) -> MessageId {
         self.sent += 1;
+        replies::id(0x80 | self.sent)
+    }
+
+    pub fn send(&mut self, content: &str, conversation_id: &str) {
+        let id = self.next_id();
         self.command(Command::Send {
             op: u32::from(self.sent),
-            id: replies::id(0x80 | self.sent),
+            id,
             conversation_id: conversation_id.to_owned(),
             content: content.to_owned(),
             message_type: "text".into(),
             metadata: surechat::json::empty_object(),
         });
+    }
+
+    /// An act of a person on the `n`th message that was sent here, or on the one of this id: from here on it may go.
+    pub fn give_up(&mut self, which: &Value, act: impl FnOnce(String, MessageId) -> Command) {
+        let id = match which {
+            Value::String(id) => MessageId::parse(id),
+            n => n.as_u64().and_then(|n| u8::try_from(n).ok()).map(|n| replies::id(0x80 | n)),
+        };
+        let Some(id) = id else { return };
+        self.evidence.insert(id.as_str().to_owned());
+        self.command(act("b1".into(), id));
     }
 
     pub fn command(&mut self, command: Command) {
