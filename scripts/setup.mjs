@@ -111,7 +111,7 @@ const TOOLS = {
   webkit: () => checkPackaged('webkit'),
   geckodriver: () => process.env.GECKODRIVER || ensureCargoTool('geckodriver', GECKODRIVER, ['geckodriver'], ['--locked']),
   'wasm-pack': () => ensureCargoTool('wasm-pack', WASM_PACK, ['wasm-pack'], ['--locked']),
-  'cargo-mutants': () => ensureCargoTool('cargo-mutants', CARGO_MUTANTS, ['cargo-mutants'], ['--locked']),
+  'cargo-mutants': () => ensureCargoTool('cargo-mutants', CARGO_MUTANTS, ['cargo-mutants'], ['--locked'], ['mutants', '--version']),
 }
 
 /**
@@ -204,12 +204,12 @@ async function ensureRust() {
 }
 
 /** Installs a crate's programs into the user's cache, one folder per version, so that every clone shares them. */
-async function ensureCargoTool(crate, version, programs, flags = []) {
+async function ensureCargoTool(crate, version, programs, flags = [], ask = ['--version']) {
   const folder = toolRoot(crate, version)
   const complete = () =>
     programs.every((program) => {
       const path = executable(join(folder, 'bin', program))
-      return path !== null && output(path, ['--version'])?.includes(version)
+      return path !== null && output(path, ask)?.includes(version)
     })
   if (complete()) return
   say(`${crate} ${version} into ${folder} (cargo install; some minutes, once per machine)`)

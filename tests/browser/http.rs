@@ -19,6 +19,7 @@ fn request(url: &str) -> HttpRequest {
         headers: vec![("apikey", "key".into()), ("Content-Type", "application/json".into())],
         body: r#"{"a":1}"#.into(),
         timeout_ms: 300,
+        keepalive: false,
     }
 }
 
