@@ -17,12 +17,11 @@ impl MemoryStore {
         if transaction.generation.is_some_and(|expected| expected != self.generation()) {
             return Err(StoreError::Robbed);
         }
-        let before = self.clone();
-        let replies: StoreResult = transaction.operations.iter().map(|operation| self.apply(operation)).collect();
-        if replies.is_err() {
-            *self = before;
+        // Nothing else can go wrong: so nothing has to be undone.
+        if transaction.operations.iter().any(lacks_key) {
+            return Err(StoreError::Failed("a record without a key".into()));
         }
-        replies
+        Ok(transaction.operations.iter().filter_map(|operation| self.apply(operation)).collect())
     }
 
     pub fn generation(&self) -> u64 {
@@ -36,8 +35,8 @@ impl MemoryStore {
         self.records.iter().filter(move |((of, _), _)| *of == table).map(|(_, value)| value)
     }
 
-    fn apply(&mut self, operation: &Operation) -> Result<Reply, StoreError> {
-        Ok(match operation {
+    fn apply(&mut self, operation: &Operation) -> Option<Reply> {
+        Some(match operation {
             Operation::Add { value } => {
                 self.last_key += 1;
                 let mut value = value.clone();
@@ -46,7 +45,7 @@ impl MemoryStore {
                 Reply::Key(self.last_key)
             }
             Operation::Put { table, value } => {
-                let key = key_of(*table, value).ok_or_else(|| StoreError::Failed("a record without a key".into()))?;
+                let key = key_of(*table, value)?;
                 if let (Table::Outbox, Key::Number(key)) = (*table, &key) {
                     self.last_key = self.last_key.max(*key);
                 }
@@ -75,4 +74,8 @@ impl MemoryStore {
             }
         })
     }
+}
+
+fn lacks_key(operation: &Operation) -> bool {
+    matches!(operation, Operation::Put { table, value } if key_of(*table, value).is_none())
 }

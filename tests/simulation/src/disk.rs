@@ -101,6 +101,13 @@ impl Database {
         self.store.table(Table::Outbox)
     }
 
+    /// A message that stands in the outbox twice.
+    pub fn doubled(&self) -> Option<&str> {
+        let mut ids: Vec<&str> = self.outbox().filter_map(|record| text(record, "id")).collect();
+        ids.sort_unstable();
+        ids.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+    }
+
     pub fn holds(&self, id: &str) -> bool {
         self.outbox().any(|record| text(record, "id") == Some(id))
     }

@@ -14,7 +14,8 @@ use std::{
 use simulation::{Broken, broken, faults::Fault, world::World};
 
 const THREADS: u64 = 2;
-const MOST_VIOLATIONS: usize = 25;
+const MOST_VIOLATIONS: usize = 500;
+const MOST_LINES: usize = 25;
 
 struct Options {
     worlds: u64,
@@ -93,7 +94,12 @@ fn report(tally: &Tally, seconds: f64) {
         println!("  {:<46}{count:>12}", fault.text());
     }
     println!("violations  {:>12}", tally.violations.len());
-    for (seed, found) in &tally.violations {
+    let mut rules: Vec<&str> = tally.violations.iter().map(|(_, found)| found.rule).collect();
+    rules.sort_unstable();
+    for rule in rules.chunk_by(|one, other| one == other) {
+        println!("  {:<46}{:>12}", rule[0], rule.len());
+    }
+    for (seed, found) in tally.violations.iter().take(MOST_LINES) {
         println!("  seed {seed}: {}: {}", found.rule, found.detail);
     }
 }

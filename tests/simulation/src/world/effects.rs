@@ -202,6 +202,11 @@ impl World {
             tab.generation = Some(*generation);
         }
         if result.is_ok() {
+            if !transaction.is_read_only()
+                && let Some(id) = self.disks[profile].open(name).doubled()
+            {
+                return Err(broken("an outbox holds a message once", id.to_owned()));
+            }
             for removed in removed {
                 self.reference.check_loss(&removed.id, &self.disks, &self.server)?;
             }

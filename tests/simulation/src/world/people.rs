@@ -17,6 +17,8 @@ use crate::{
 const OPERATOR: &str = "operator-1";
 const COLLEAGUE: &str = "operator-2";
 const CLIENT: &str = "client-1";
+/// In one profile.
+const MOST_TABS: usize = 4;
 /// Made while the world runs: before that, nobody can write there.
 const LATE: &str = "b9";
 
@@ -68,6 +70,9 @@ impl World {
     }
 
     pub(super) fn new_tab(&mut self, profile: usize) -> Outcome {
+        if self.mates(profile) >= MOST_TABS {
+            return Ok(());
+        }
         let tab = self.start_tab(profile)?;
         for conversation in ["b1", "b2", LATE] {
             if self.rng.u32(0..3) > 0 {
@@ -75,6 +80,10 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn mates(&self, profile: usize) -> usize {
+        self.tabs.iter().flatten().filter(|tab| tab.profile == profile && !tab.closed).count()
     }
 
     pub(super) fn open(&mut self, tab: TabId, conversation: &str) -> Outcome {
@@ -130,11 +139,7 @@ impl World {
             83..90 => self.show_or_hide(tab),
             90..94 => {
                 let profile = self.tab(tab).map_or(0, |tab| tab.profile);
-                let mates = self
-                    .alive()
-                    .into_iter()
-                    .filter(|id| self.tabs[*id].as_ref().is_some_and(|tab| tab.profile == profile));
-                if mates.count() < 4 { self.new_tab(profile) } else { Ok(()) }
+                self.new_tab(profile)
             }
             94..97 => self.close_tab(tab),
             97 => {
