@@ -34,6 +34,7 @@ const STEPS = [
   { name: 'clippy-wasm', command: cargo('clippy', '--all-targets', '--target', TARGET, '--', '-D', 'warnings') },
   { name: 'rust', command: cargo('test', '-p', 'surechat', '-p', 'surechat-fuzz') },
   { name: 'sim', command: cargo('test', '--profile', 'sim', '-p', 'simulation') },
+  { name: 'search', command: cargo('run', '--quiet', '--profile', 'sim', '-p', 'simulation', '--bin', 'search') },
   { name: 'fuzz', command: script('scripts/fuzz.mjs', '--bounded'), slow: true },
   { name: 'wasm', ...wasmIn(() => ({ CHROMEDRIVER: chromedriver() })), needs: ['chromium'] },
   { name: 'wasm-firefox', ...wasmIn(() => ({ GECKODRIVER: geckodriver() })), needs: ['firefox', 'geckodriver'] },

@@ -21,7 +21,7 @@ const MAX_UNSENT: usize = 10_000;
 /// Rows of one transaction.
 const MAX_ROWS: usize = 100;
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Accepting {
     waiting: VecDeque<(OperationId, Envelope)>,
     /// Rows at the front that are in the transaction under way.

@@ -56,7 +56,7 @@ enum Phase {
 }
 
 /// What an effect was for.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Request {
     Token,
     Persist,
@@ -116,7 +116,7 @@ struct Shown {
 }
 
 /// The call that waits for the end.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Closing {
     op: OperationId,
     discard: bool,
@@ -126,7 +126,7 @@ struct Closing {
 }
 
 /// A call of the app that waits for a sync.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Reload {
     op: OperationId,
     conversation_id: String,
@@ -400,6 +400,17 @@ impl Engine {
             let request = self.expect(Request::Token);
             self.effects.push_back(Effect::FetchToken { request });
         }
+    }
+
+    /// Tells states apart, for a search through them; what it says of the live channel is only its next deadline.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn fingerprint(&self) -> String {
+        let delivery = (&self.outbox, &self.accepting, &self.evidence, &self.answer, self.unread, self.reading_outbox);
+        let acts = (&self.acts, &self.relays, self.acts_unread, self.writing);
+        let reading = (&self.sync, self.saving.len(), self.cursors_read, self.reread, self.acking, self.ack_not_before);
+        let life = (self.phase, self.role, &self.session, &self.health, self.leader_status, &self.closing);
+        let times = (self.beat_at, self.store_not_before, self.last_generation, self.realtime.poll_timeout());
+        format!("{:?}", (delivery, acts, reading, life, times, &self.requests, &self.said_delivery, self.tell_changed))
     }
 
     fn store(&mut self, purpose: Request, transaction: Transaction) {

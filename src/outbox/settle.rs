@@ -216,9 +216,14 @@ pub(super) fn is_stored(key: u64, row: &Envelope, kind: Kind) -> Vec<Change> {
     changes
 }
 
-/// The row waits for a person, with the reason in its record. Nobody waits for a tombstone.
+/// What the server answers where there is nothing to edit or to delete.
+const NO_TARGET: &str = "P0002";
+
+/// The row waits for a person, with the reason in its record. Nobody waits for a tombstone, nor for the delete of what is
+/// not there.
 fn is_refused(key: u64, row: &Envelope, failure: &Failure) -> Change {
-    if row.is_tombstone() {
+    let is_over = row.kind == Kind::Delete && failure.pg_code.as_deref() == Some(NO_TARGET);
+    if row.is_tombstone() || is_over {
         return Change::Remove { conversation_id: row.conversation_id.clone(), key };
     }
     Change::Put { key, envelope: row.clone(), refused: Some(failure.clone()) }

@@ -235,3 +235,14 @@ fn the_retried_row_goes_to_the_end() {
     outbox.apply(changes, 3..);
     assert_eq!(take(&mut outbox, 0), ["message 2", "message 1"]);
 }
+
+#[test]
+fn the_delete_of_what_is_not_there_is_over_and_that_of_what_may_not_be_deleted_waits() {
+    for (status, left) in [("rejected:P0002", 0), ("rejected:P0001", 1)] {
+        let mut outbox = Outbox::new(true, 1);
+        outbox.add(1, Envelope { kind: Kind::Delete, target_id: Some("x".into()), ..envelope("a", 1) });
+        take(&mut outbox, 0);
+        finish(&mut outbox, 0, answer(&[(1, status)]));
+        assert_eq!(outbox.len(), left);
+    }
+}

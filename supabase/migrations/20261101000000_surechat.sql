@@ -132,7 +132,7 @@ begin
     where g.id = m.target_id and g.conversation_id = conversation and g.sender_id is not distinct from sender
       and (g.kind = 'message' or g.target_id = g.id);
     if target.id is null then
-      raise exception 'There is no message of this sender with the id in target_id.';
+      raise no_data_found using message = 'There is no message of this sender with the id in target_id.';
     elsif m.kind = 'edit' and target.deleted_at is not null then
       raise exception 'The message was deleted.';
     end if;

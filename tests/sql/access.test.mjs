@@ -207,7 +207,7 @@ describe('the server side of the app', () => {
 
       const [post] = await call('service_role', 'chat_post_system', { conversation_id: id, content: 'official' })
       const edit = row(id, 'forged', { kind: 'edit', target_id: post.id })
-      assert.equal((await world.ways[way].send(client, [edit]))[0].status, 'rejected:P0001')
+      assert.equal((await world.ways[way].send(client, [edit]))[0].status, 'rejected:P0002')
     })
   }
 })

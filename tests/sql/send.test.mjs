@@ -84,8 +84,8 @@ for (const [way, { send }] of Object.entries(world.ways)) {
       'an unknown kind': [(id) => row(id, 'x', { kind: 'shout' }), 'rejected:23514'],
       'a target on a message': [(id) => row(id, 'x', { target_id: uuid() }), 'rejected:23514'],
       'a target that is no uuid': [(id) => row(id, 'x', { kind: 'edit', target_id: 'nonsense' }), 'rejected:22P02'],
-      'an edit without a target': [(id) => row(id, 'x', { kind: 'edit' }), 'rejected:P0001'],
-      'a delete without a target': [(id) => row(id, '', { kind: 'delete' }), 'rejected:P0001'],
+      'an edit without a target': [(id) => row(id, 'x', { kind: 'edit' }), 'rejected:P0002'],
+      'a delete without a target': [(id) => row(id, '', { kind: 'delete' }), 'rejected:P0002'],
       'a list as metadata': [(id) => row(id, 'x', { metadata: [1] }), 'rejected:23514'],
       'too much metadata': [(id) => row(id, 'x', { metadata: { blob: 'x'.repeat(70_000) } }), 'rejected:23514'],
       'an empty message_type': [(id) => row(id, 'x', { message_type: '' }), 'rejected:23514'],
@@ -223,7 +223,7 @@ for (const [way, { send }] of Object.entries(world.ways)) {
         [operator, edit(uuid(), 'x')], [operator, remove(uuid())],
         [operator, edit(note.id, 'x')], [operator, remove(note.id)],
       ]
-      for (const [user, item] of attempts) assert.deepEqual(statuses(await send(user, [item])), ['rejected:P0001'])
+      for (const [user, item] of attempts) assert.deepEqual(statuses(await send(user, [item])), ['rejected:P0002'])
       assert.equal((await stored(message.id)).content, 'second')
       assert.equal(await world.lastSeq(id), seq + 1)
     })

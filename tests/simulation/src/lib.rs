@@ -14,6 +14,7 @@ pub mod faults;
 pub mod locks;
 pub mod reference;
 pub mod screen;
+pub mod search;
 pub mod server;
 pub mod tab;
 pub mod token;

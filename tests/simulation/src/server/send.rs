@@ -107,7 +107,7 @@ impl Server {
                     && row.sender.as_deref() == user
                     && (row.kind == "message" || row.target_id.as_deref() == Some(&row.id))
             };
-            let place = held.rows.iter().position(is_target).ok_or("P0001")?;
+            let place = held.rows.iter().position(is_target).ok_or("P0002")?;
             if kind == "edit" && held.rows.get(place).is_some_and(|row| row.deleted) {
                 return Err("P0001");
             }
