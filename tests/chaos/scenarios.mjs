@@ -37,10 +37,12 @@ const dying = (tabs) => async (run, { quick }) => {
     async during() {
       if (run.progress < (done + 0.5) / deaths || done >= deaths) return
       done++
+      const crashes = run.random() < 0.5
+      // Who crashes in Firefox may take a neighbour along, also one that is only just coming.
+      if (crashes) await Promise.all(opened)
       const victim = run.any()
-      if (run.random() < 0.5) await run.close(victim)
-      else await run.crash(victim)
-      // The others go on while it comes. Who dies in Firefox may take a neighbour along.
+      await (crashes ? run.crash(victim) : run.close(victim))
+      // The others go on while it comes.
       while (run.alive.length + coming < tabs) opened.push(another())
       if (run.alive.length === 0) await run.outage(() => Promise.all(opened))
     },

@@ -28,6 +28,15 @@ enum Pending {
 
 type Handler = Closure<dyn FnMut()>;
 
+#[wasm_bindgen]
+extern "C" {
+    /// An `IdbTransaction`; web-sys calls its `commit` deprecated, which no browser does.
+    type Committable;
+
+    #[wasm_bindgen(method, catch)]
+    fn commit(this: &Committable) -> Result<(), JsValue>;
+}
+
 pub fn tables(transaction: &Transaction) -> Vec<&'static str> {
     let mut tables: Vec<Table> = transaction.operations.iter().map(table_of).collect();
     if transaction.generation.is_some() {
@@ -49,8 +58,12 @@ pub async fn perform(begun: IdbTransaction, transaction: &Transaction) -> StoreR
         let pending: Result<Vec<_>, _> = transaction.operations.iter().map(|asked| issue(&begun, asked)).collect();
         pending.map(|pending| (guard, pending))
     });
-    if pending.is_err() {
-        let _ = begun.abort();
+    match pending {
+        Err(_) => {
+            let _ = begun.abort();
+        }
+        Ok(_) if !goes_on(transaction) => commit(&begun),
+        Ok(_) => {}
     }
     let event = JsFuture::from(ended).await;
 
@@ -63,6 +76,18 @@ pub async fn perform(begun: IdbTransaction, transaction: &Transaction) -> StoreR
         return Err(abort_reason(&begun));
     }
     pending.into_iter().map(reply).collect()
+}
+
+/// Is there more to do when the generation is known?
+fn goes_on(transaction: &Transaction) -> bool {
+    let raises = |operation: &Operation| matches!(operation, Operation::RaiseGeneration);
+    transaction.generation.is_some() || transaction.operations.iter().any(raises)
+}
+
+/// Nothing more is asked for: from here on it ends without this page, which may be frozen or stuck, and whose open
+/// transaction would block every other tab's. Where that cannot be said, it ends by itself when all is answered.
+fn commit(begun: &IdbTransaction) {
+    let _ = begun.unchecked_ref::<Committable>().commit();
 }
 
 fn table_of(operation: &Operation) -> Table {
@@ -84,6 +109,8 @@ fn abort_unless(begun: &IdbTransaction, expected: u64, robbed: &Rc<Cell<bool>>) 
         if generation != expected {
             robbed.set(true);
             let _ = begun.abort();
+        } else {
+            commit(&begun);
         }
     })
 }
@@ -122,8 +149,11 @@ fn raise_generation(begun: &IdbTransaction) -> Result<Pending, StoreError> {
     let handler = on_generation(&begun.clone(), move |generation, meta| {
         answer.set(generation + 1);
         let record = generation_record(generation + 1);
-        if meta.put(&to_js(&record)).is_err() {
-            let _ = begun.abort();
+        match meta.put(&to_js(&record)) {
+            Ok(_) => commit(&begun),
+            Err(_) => {
+                let _ = begun.abort();
+            }
         }
     })?;
     Ok(Pending::Generation { raised, _handler: handler })

@@ -22,7 +22,8 @@ class Page {
   constructor(socket, onEvent) {
     this.socket = socket
     this.alive = true
-    this.ready = new Promise((resolve) => (this.isReady = resolve))
+    this.ready = new Promise((resolve, reject) => Object.assign(this, { isReady: resolve, isGone: reject }))
+    this.ready.catch(() => {})
     socket.on('message', (data) => {
       const message = JSON.parse(data.toString())
       if (message.ready) this.isReady()
@@ -32,6 +33,7 @@ class Page {
     socket.on('error', () => {})
     socket.on('close', () => {
       this.alive = false
+      this.isGone(new PageGone('the page is gone'))
       for (const id of [...this.#waiting.keys()]) this.#settle(id).reject(new PageGone())
     })
   }
