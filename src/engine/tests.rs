@@ -1,3 +1,4 @@
+mod acts;
 mod delivery;
 mod golden;
 mod reading;

@@ -83,7 +83,7 @@ fn the_outbox_of_an_earlier_page_is_read_and_sent_in_its_order() {
     let rows = [golden!("outbox-message"), golden!("outbox-edit"), golden!("outbox-delete")];
     let mut world = left_behind(&rows.clone().map(|row| (Table::Outbox, row)));
     world.start();
-    let sent: Vec<&Value> = world.server.rows[BOOKING].iter().collect();
+    let sent: Vec<&Value> = world.server.taken.iter().collect();
     assert_eq!(sent.len(), 3);
     for (sent, row) in sent.iter().zip(&rows) {
         for field in ["id", "conversation_id", "kind", "target_id", "content", "message_type", "metadata"] {

@@ -13,6 +13,7 @@ pub enum Fault {
     Refuse,
     /// It is done, and the answer is lost.
     LoseAnswer,
+    Nothing,
     /// Something else answers.
     Status(u16, &'static str),
 }
@@ -21,11 +22,15 @@ pub enum Fault {
 pub struct Server {
     pub rows: BTreeMap<String, Vec<Value>>,
     pub members: BTreeMap<String, Vec<Value>>,
+    /// What was stored, as it came.
+    pub taken: Vec<Value>,
     pub faults: VecDeque<Fault>,
     pub always: Option<Fault>,
     pub requests: Vec<(u64, String)>,
     /// Content that makes the whole request fail, as a constraint of the app's would.
     pub poison: Option<&'static str>,
+    /// Content over which the database stumbles, with a code and for no fault of anybody's.
+    pub stumbles: Option<&'static str>,
     /// Rows at the end of each conversation that are committed and told live, but not visible to `chat_sync` yet.
     pub unseen: usize,
     /// What goes out live, as broadcasts of the inbox.
@@ -44,6 +49,13 @@ impl Server {
 
     pub fn contents(&self, id: &str) -> Vec<&str> {
         self.rows.get(id).into_iter().flatten().filter_map(|row| row["content"].as_str()).collect()
+    }
+
+    /// What everybody sees of a conversation.
+    pub fn live_messages(&self, id: &str) -> Vec<&str> {
+        let rows = self.rows.get(id).into_iter().flatten();
+        let shown = rows.filter(|row| row["kind"] == "message" && row["deleted_at"] == Value::Null);
+        shown.filter_map(|row| row["content"].as_str()).collect()
     }
 
     pub fn count(&self, function: &str) -> usize {
@@ -85,6 +97,9 @@ impl Server {
         if self.poison.is_some_and(|poison| batch.iter().any(|row| row["content"] == poison)) {
             return respond(400, &json!({"code": "22P05"}));
         }
+        if self.stumbles.is_some_and(|stumbles| batch.iter().any(|row| row["content"] == stumbles)) {
+            return respond(500, &json!({"code": "XX000"}));
+        }
         let mut stopped = Vec::new();
         let mut answers = Vec::new();
         for row in batch {
@@ -106,6 +121,8 @@ impl Server {
                 "duplicate"
             } else if row["content"] == "refuse me" {
                 "rejected:23514"
+            } else if !self.aims_well(&conversation, &row) {
+                "rejected:P0001"
             } else {
                 "stored"
             };
@@ -118,6 +135,8 @@ impl Server {
                     stored["sender_id"] = user.into();
                     stored["sender_role"] = role.expect("checked above")["role"].clone();
                     stored["created_at"] = "2026-11-23T06:30:00+00:00".into();
+                    change_target(rows, &row);
+                    self.taken.push(stored.clone());
                     rows.push(stored.clone());
                     let live = json!({"row": stored, "conversation_id": conversation, "seq": stored["seq"], "id": stored["id"]});
                     self.live.push(("message", live));
@@ -135,6 +154,14 @@ impl Server {
             answers.push(answer);
         }
         respond(200, &Value::Array(answers))
+    }
+
+    /// An edit or a delete is of a message that is there; a delete of its own id is a tombstone.
+    fn aims_well(&self, conversation: &str, row: &Value) -> bool {
+        let is_target = |stored: &Value| stored["id"] == row["target_id"] && stored["deleted_at"] == Value::Null;
+        row["target_id"] == Value::Null
+            || row["target_id"] == row["id"]
+            || self.rows[conversation].iter().any(is_target)
     }
 
     fn sync(&self, user: &str, cursors: &Value) -> Value {
@@ -176,6 +203,14 @@ impl Server {
             self.live.push(("receipt", receipt));
         }
         Value::Array(answers)
+    }
+}
+
+fn change_target(rows: &mut [Value], row: &Value) {
+    for target in rows.iter_mut().filter(|stored| stored["id"] == row["target_id"]) {
+        target["content"] = row["content"].clone();
+        let changed_at = if row["kind"] == "edit" { "edited_at" } else { "deleted_at" };
+        target[changed_at] = "2026-11-23T06:31:00+00:00".into();
     }
 }
 

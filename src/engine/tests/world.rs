@@ -1,7 +1,7 @@
 //! One browser tab around the engine: a database, a network, a clock that jumps to the next
 //! deadline, and a server that is a model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{json, json::Value};
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -11,6 +11,7 @@ use crate::{
     engine::{Command, Config, Effect, Engine, Input, Now, PageEvent, Update},
     message::MessageId,
     realtime,
+    rest::HttpRequest,
     store::{MemoryStore, Operation, StoreError, Table, Transaction},
     tabs::TabMessage,
 };
@@ -36,6 +37,11 @@ pub struct World {
     /// Writes wait until [`World::release_writes`].
     pub holds_writes: bool,
     held: Vec<(u64, Transaction)>,
+    /// Requests that carry rows wait until [`World::arrive`].
+    pub holds_sends: bool,
+    sends: VecDeque<(u64, HttpRequest)>,
+    /// What pages that went away left behind.
+    pub keepalives: Vec<HttpRequest>,
     /// Nothing can be added until something was deleted.
     pub full_until_deleted: bool,
     pub lock_is_free: bool,
@@ -84,6 +90,9 @@ impl World {
             reads_fail: false,
             holds_writes: false,
             held: Vec::new(),
+            holds_sends: false,
+            sends: VecDeque::new(),
+            keepalives: Vec::new(),
             full_until_deleted: false,
             lock_is_free: true,
             updates: Vec::new(),
@@ -201,6 +210,33 @@ impl World {
         }
     }
 
+    /// The first request that waits reaches the server, which answers it.
+    pub fn arrive(&mut self) {
+        let (request, http) = self.sends.pop_front().expect("a request");
+        let result = self.server.answer(self.now.mono, &http);
+        self.feed(Input::Http { request, result });
+    }
+
+    /// Requests wait no longer.
+    pub fn let_go(&mut self) {
+        self.holds_sends = false;
+        while !self.sends.is_empty() {
+            self.arrive();
+        }
+    }
+
+    /// It reaches the server, and its answer is lost.
+    pub fn arrive_unanswered(&mut self) {
+        let (request, http) = self.sends.pop_front().expect("a request");
+        let _ = self.server.answer(self.now.mono, &http);
+        self.feed(Input::Http { request, result: Err(crate::rest::HttpError::Timeout) });
+    }
+
+    /// A copy of it, which the browser sends once more by itself.
+    pub fn copy(&self) -> HttpRequest {
+        self.sends.front().expect("a request").1.clone()
+    }
+
     pub fn outbox(&self) -> usize {
         self.store.table(Table::Outbox).count()
     }
@@ -235,6 +271,15 @@ impl World {
 
     pub fn is_done(&self, op: u32) -> bool {
         self.updates.iter().any(|update| matches!(update, Update::Done { op: of, .. } if *of == op))
+    }
+
+    /// The last number of messages that are not known to be on the server.
+    pub fn pending(&self) -> usize {
+        let pending = self.updates.iter().rev().find_map(|update| match update {
+            Update::Pending { total, .. } => Some(*total),
+            _ => None,
+        });
+        pending.unwrap_or(0)
     }
 
     /// The states that were announced, in order.
@@ -305,6 +350,18 @@ impl World {
                     _ => self.store.run(&transaction),
                 };
                 vec![Input::Stored { request, result }]
+            }
+            Effect::Http { http, .. } if http.keepalive => {
+                self.keepalives.push(http);
+                Vec::new()
+            }
+            Effect::Http { request, http } if self.holds_sends && http.url.ends_with("chat_send") => {
+                self.sends.push_back((request, http));
+                Vec::new()
+            }
+            Effect::AbortHttp { request } => {
+                self.sends.retain(|(of, _)| *of != request);
+                Vec::new()
             }
             Effect::Http { request, http } => {
                 let result = if self.online {
