@@ -23,6 +23,8 @@ pub struct Screen {
     delivery: BTreeMap<String, Said>,
     pub answers: BTreeMap<u32, Result<Value, Problem>>,
     pub closed: bool,
+    /// There is no database, or not any more: the page is to be loaded anew.
+    pub lacks_storage: bool,
 }
 
 #[derive(Clone, Default)]
@@ -114,7 +116,7 @@ impl Screen {
                     None => self.problems.remove(&conversation_id),
                 };
             }
-            Update::Storage { .. } => {}
+            Update::Storage { durable } => self.lacks_storage = !durable,
             Update::Done { op, result } => return self.answered(op, Ok(result)),
             Update::Failed { op, error } => return self.answered(op, Err(error)),
         }

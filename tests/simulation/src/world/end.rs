@@ -38,7 +38,7 @@ impl World {
         self.found_late_conversation();
         for profile in 0..self.profiles.len() {
             self.set_online(profile, true)?;
-            self.profiles[profile].asleep = false;
+            self.wake(profile)?;
             self.profiles[profile].lifetime_ms = 3_600_000;
             self.profiles[profile].token = None;
             let first = self.profiles[profile].users.first().copied();
@@ -46,6 +46,9 @@ impl World {
         }
         for id in self.alive() {
             self.thaw(id, Some(PageEvent::Resumed))?;
+            if self.tab(id).is_some_and(|tab| tab.screen.lacks_storage) {
+                self.kill(id)?;
+            }
         }
         Ok(())
     }

@@ -156,11 +156,14 @@ impl World {
     }
 
     fn fall_asleep(&mut self, profile: usize) {
+        if self.profiles[profile].asleep.is_some() {
+            return;
+        }
         let nap = self.rng.u64(2_000..120_000);
         self.note(|| format!("profile {profile} sleeps for {nap} ms"));
-        self.profiles[profile].asleep = true;
         // Not every browser's monotonic clock goes on meanwhile.
-        let stands = self.rng.bool();
+        let clock_stands = self.rng.bool();
+        self.profiles[profile].asleep = Some((self.now, clock_stands));
         for id in self.alive() {
             if self.tab(id).is_some_and(|tab| tab.profile == profile) {
                 self.still(id);
@@ -169,14 +172,14 @@ impl World {
                 }
             }
         }
-        if stands {
-            self.profiles[profile].mono_shift -= i64::try_from(nap).unwrap_or(0);
-        }
         self.later(nap, Event::Wake { profile });
     }
 
     pub(super) fn wake(&mut self, profile: usize) -> Outcome {
-        self.profiles[profile].asleep = false;
+        let Some((since, clock_stands)) = self.profiles[profile].asleep.take() else { return Ok(()) };
+        if clock_stands {
+            self.profiles[profile].mono_shift -= i64::try_from(self.now - since).unwrap_or(0);
+        }
         for id in self.alive() {
             if self.tab(id).is_some_and(|tab| tab.profile == profile && !tab.cached) {
                 let event = self.rng.bool().then_some(PageEvent::Visible);

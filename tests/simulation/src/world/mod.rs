@@ -76,7 +76,8 @@ struct Profile {
     old_tokens: Vec<String>,
     lifetime_ms: u64,
     online: bool,
-    asleep: bool,
+    /// Since when, and whether its monotonic clock stands meanwhile.
+    asleep: Option<(Time, bool)>,
     mono_shift: i64,
     wall_shift: i64,
     locks_exist: bool,
@@ -207,10 +208,13 @@ impl World {
             Event::Wake { profile } => self.wake(profile),
             Event::Online { profile } => self.set_online(profile, true),
             Event::SignIn { profile, user } => {
-                self.sign_in(profile, Some(user));
+                if !self.weather.kind {
+                    self.sign_in(profile, Some(user));
+                }
                 Ok(())
             }
-            Event::NewTab { profile } => self.new_tab(profile),
+            Event::NewTab { profile } if !self.weather.kind => self.new_tab(profile),
+            Event::NewTab { .. } => Ok(()),
             Event::Readmit { conversation, user, role } => {
                 self.server.ensure(&conversation, &[(user, role)]);
                 Ok(())
@@ -404,7 +408,7 @@ impl World {
 
     fn thaw(&mut self, id: TabId, event: Option<PageEvent>) -> Outcome {
         let first = self.rng.u32(0..5) > 0;
-        let asleep = |world: &Self, tab: &Tab| world.profiles[tab.profile].asleep;
+        let asleep = |world: &Self, tab: &Tab| world.profiles[tab.profile].asleep.is_some();
         let Some(tab) = self.tabs[id].take() else { return Ok(()) };
         if asleep(self, &tab) {
             self.tabs[id] = Some(tab);

@@ -43,7 +43,7 @@ impl World {
                 old_tokens: Vec::new(),
                 lifetime_ms,
                 online: true,
-                asleep: false,
+                asleep: None,
                 mono_shift: self.rng.i64(0..100_000),
                 wall_shift: self.rng.i64(-10_000_000..10_000_000),
                 locks_exist,
