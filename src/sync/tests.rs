@@ -399,3 +399,56 @@ fn a_row_that_is_there_already_comes_no_second_time() {
     assert_eq!(seqs(&sync.track("b1").take_row(row(5, "you"), "me")), [] as [u64; 0]);
     assert!(!sync.is_due(0));
 }
+
+#[test]
+fn what_is_forgotten_is_asked_for_from_the_beginning() {
+    let mut sync = known(3);
+    sync.forget("b1");
+    sync.track("b1");
+    assert_eq!(sync.take_request(0), [("b1", None)]);
+    sync.forget_all();
+    assert!(sync.get("b1").is_none());
+    sync.track("b1");
+    assert_eq!(sync.take_request(0), [("b1", None)], "the request under way is forgotten too");
+}
+
+#[test]
+fn what_the_database_refused_to_keep_is_asked_for_again() {
+    let mut sync = known(3);
+    sync.track("b1").saved(3);
+    sync.set_live(0, true);
+    assert_eq!(seqs(&sync.track("b1").take_row(row(4, "you"), "me")), [4]);
+    sync.not_saved(0, "b1");
+    assert!(!sync.track("b1").may_be_saved(), "a later write would leave a hole");
+    let soon = sync.deadline().expect("a time");
+    assert!(soon < RECONCILE_LIVE_MS.start, "{soon}");
+    assert_eq!(sync.take_request(soon), [("b1", Some((3, "i1")))]);
+    assert_eq!(seqs(&merged(sync.answered(soon, vec![answer("i1", 4, 4, 4)], "me"))), [4]);
+    assert!(sync.track("b1").may_be_saved());
+}
+
+#[test]
+fn where_nothing_was_kept_the_first_page_is_asked_for_again() {
+    let mut sync = known(3);
+    sync.not_saved(0, "b1");
+    sync.track("b1").due = true;
+    assert_eq!(sync.take_request(0), [("b1", None)]);
+}
+
+#[test]
+fn each_refusal_in_a_row_makes_the_pause_longer_and_a_success_ends_that() {
+    let mut sync = known(3);
+    let mut pauses = Vec::new();
+    for round in 0..7 {
+        if round == 6 {
+            sync.track("b1").saved(3);
+        }
+        sync.set_live(0, false);
+        sync.set_live(0, true);
+        sync.track("b1").due = false;
+        sync.not_saved(0, "b1");
+        pauses.push(sync.deadline().expect("a time").div_ceil(UNSAVED_PAUSE_MS));
+    }
+    assert_eq!(pauses[..3], [2, 4, 8], "{pauses:?}");
+    assert_eq!(pauses[6], 2, "{pauses:?}");
+}
