@@ -83,3 +83,32 @@ fn bad_input_has_a_code() {
     assert_eq!(code("b1", "hello", json!({"a": [{"b": "\0"}]})), Some("invalid_metadata"));
     assert_eq!(code("b1", "hello", json!({"a": "x".repeat(MAX_METADATA_BYTES)})), Some("invalid_metadata"));
 }
+
+#[test]
+fn the_id_of_a_delete_is_derived_and_never_that_of_its_target() {
+    let id = MessageId::v7(0x0123_4567_89ab, [0xff; 10]);
+    assert_eq!(id.of_delete().as_str(), "01234567-89ab-8fff-bfff-ffffffffffff");
+    assert_eq!(id.of_delete(), id.of_delete());
+    assert_eq!(id.of_delete().of_delete().as_str(), "01234567-89ab-9fff-bfff-ffffffffffff");
+}
+
+#[test]
+fn a_tombstone_stands_in_the_place_of_its_message_and_tells_nothing_of_it() {
+    let envelope = Envelope {
+        id: MessageId::v7(0, [1; 10]),
+        conversation_id: "b1".into(),
+        kind: Kind::Message,
+        target_id: None,
+        content: "my secret".into(),
+        message_type: "text".into(),
+        metadata: json!({"secret": 1}),
+        created_at: 5,
+    };
+    let tombstone = envelope.tombstone();
+    assert!(tombstone.is_tombstone() && !envelope.is_tombstone());
+    assert_eq!((&tombstone.id, tombstone.target_id.as_deref()), (&envelope.id, Some(envelope.id.as_str())));
+    assert_eq!((tombstone.content.as_str(), &tombstone.metadata), ("", &empty_object()));
+    let delete = Envelope { target_id: Some("another".into()), ..tombstone.clone() };
+    let edit = Envelope { kind: Kind::Edit, ..tombstone };
+    assert!(!delete.is_tombstone() && !edit.is_tombstone());
+}

@@ -1,6 +1,7 @@
 use crate::json;
 
 use super::*;
+use crate::message::{Envelope, Kind, MessageId};
 
 fn answer(status: u16, code: &str) -> Outcome {
     judge(Ok(HttpResponse {
@@ -182,4 +183,131 @@ fn debug_output_says_how_much_and_not_what() {
     assert_eq!(format!("{request:?}"), format!("POST https://x/rest/v1/rpc/chat_ack ({} bytes)", request.body.len()));
     let response = HttpResponse { status: 200, retry_after_ms: None, body: "secret".into() };
     assert_eq!(format!("{response:?}"), "HTTP 200 (6 bytes)");
+}
+
+/// Its code and whether it goes out by itself; `None` for what is no failure of the row.
+fn verdict(outcome: &Outcome) -> Option<(&str, bool)> {
+    match outcome {
+        Outcome::Answer(_) | Outcome::Unauthorized => None,
+        Outcome::Unknown(failure)
+        | Outcome::Forbidden(failure)
+        | Outcome::Refused(failure)
+        | Outcome::TooLarge(failure)
+        | Outcome::RateLimited { failure, .. }
+        | Outcome::Retry(failure)
+        | Outcome::SchemaMissing(failure) => Some((&failure.code, failure.retryable)),
+    }
+}
+
+#[test]
+fn the_whole_table_row_by_row() {
+    let unauthorized = &["PGRST301", "PGRST302", "PGRST303", "PT401"][..];
+    let schema = &["PGRST202", "PGRST204", "PGRST205", "42P01", "42703", "42883"][..];
+    let refused = &["23503", "23505", "23514", "23502", "22001", "22P05", "P0001"][..];
+    let retry = &[
+        "40001", "40P01", "55P03", "57014", "57P01", "08000", "08P01", "53000", "53300", "PGRST000", "PGRST001",
+        "PGRST002", "PGRST003",
+    ][..];
+    for (codes, expected, failure) in [
+        (unauthorized, "unauthorized", None),
+        (&["42501"][..], "forbidden", Some(("forbidden", false))),
+        (schema, "schema missing", Some(("schema_missing", true))),
+        (refused, "refused", Some(("rejected", false))),
+        (retry, "retry", Some(("server", true))),
+    ] {
+        for code in codes {
+            for status in [400, 401, 403, 404, 409, 413, 429, 500, 503] {
+                let outcome = answer(status, code);
+                assert_eq!((name(&outcome), verdict(&outcome)), (expected, failure), "{status} {code}");
+            }
+        }
+    }
+    for (statuses, expected, failure) in [
+        (&[401][..], "unauthorized", None),
+        (&[403][..], "forbidden", Some(("forbidden", false))),
+        (&[413, 414][..], "too large", Some(("too_large", false))),
+        (&[429][..], "rate limited", Some(("rate_limited", true))),
+        (&[408, 500, 501, 502, 503, 504, 520, 522, 599, 600][..], "retry", Some(("server", true))),
+        (&[400, 402, 404, 405, 407, 409, 412, 415, 422, 499][..], "refused", Some(("rejected", false))),
+        (&[100, 199, 300, 304, 399][..], "unknown", Some(("server", true))),
+    ] {
+        for status in statuses {
+            for body in ["<html>", "", "{}", "{\"code\":\"of nobody\"}", "{\"code\":7}"] {
+                let outcome = judge(Ok(HttpResponse { status: *status, retry_after_ms: None, body: body.into() }));
+                assert_eq!((name(&outcome), verdict(&outcome)), (expected, failure), "{status} {body}");
+            }
+        }
+    }
+    for (error, code) in [(HttpError::Network, "network"), (HttpError::Timeout, "timeout")] {
+        let outcome = judge(Err(error));
+        assert_eq!((name(&outcome), verdict(&outcome)), ("unknown", Some((code, true))));
+    }
+    for (status, expected) in [(200, "answer"), (201, "answer"), (299, "answer")] {
+        assert_eq!(name(&answer(status, "")), expected, "{status}");
+    }
+}
+
+#[test]
+fn a_request_to_send_is_one_post_of_all_that_the_server_needs() {
+    let envelope = Envelope {
+        id: MessageId::v7(0, [1; 10]),
+        conversation_id: "b1".into(),
+        kind: Kind::Edit,
+        target_id: Some("t".into()),
+        content: "better".into(),
+        message_type: "text".into(),
+        metadata: json!({"a": 1}),
+        created_at: 0,
+    };
+    let target = Target { url: "https://x", api_key: "key", token: "jwt", user_id: "u1", timeout_ms: 7 };
+    let request = send(target, [&envelope].into_iter());
+    assert_eq!(
+        (request.url.as_str(), request.timeout_ms, request.keepalive),
+        ("https://x/rest/v1/rpc/chat_send", 7, false)
+    );
+    let headers: Vec<_> = request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert_eq!(headers, [("apikey", "key"), ("Authorization", "Bearer jwt"), ("Content-Type", "application/json")]);
+    let row = json!({"id": envelope.id.as_str(), "conversation_id": "b1", "kind": "edit", "target_id": "t",
+        "content": "better", "message_type": "text", "metadata": {"a": 1}});
+    let body = json::parse(&request.body).expect("JSON");
+    assert_eq!(body, json!({"batch": [row], "expected_user": "u1"}));
+}
+
+#[test]
+fn requests_name_what_they_ask_for_and_answers_are_read_in_full() {
+    let target = Target { url: "https://x", api_key: "key", token: "jwt", user_id: "u1", timeout_ms: 7 };
+    let body = |request: HttpRequest| json::parse(&request.body).expect("JSON");
+    assert_eq!(
+        body(sync(target, [("b1", Some((4, "i"))), ("b2", None)].into_iter())),
+        json!({"cursors": {"b1": {"seq": 4, "incarnation": "i"}, "b2": {"seq": null, "incarnation": null}}, "expected_user": "u1"})
+    );
+    assert_eq!(
+        body(ack(target, [("b1", 4, 2)].into_iter())),
+        json!({"acks": [{"conversation_id": "b1", "delivered": 4, "read": 2}], "expected_user": "u1"})
+    );
+    let acks = json!([{"conversation_id": "b1", "delivered_seq": 4, "read_seq": 2}, {"conversation_id": "b2"}]);
+    assert_eq!(read_acks(&acks), [("b1".to_owned(), 4, 2)]);
+    assert_eq!(read_acks(&json!({})), []);
+}
+
+#[test]
+fn the_refusals_of_rows_have_their_codes() {
+    let id = "01890000-0000-7000-8000-000000000001";
+    let read = |status: &str| read_rows(&json!([{"id": id, "status": status}])).pop().map(|row| row.status);
+    let facts = |failure: &Failure| (failure.code.clone(), failure.retryable, failure.pg_code.clone());
+    for (status, code, retryable, pg_code) in [
+        ("forbidden", "forbidden", false, None),
+        ("no_conversation", "no_conversation", true, None),
+        ("id_conflict", "id_conflict", false, None),
+        ("rejected:P0001", "rejected", false, Some("P0001")),
+        ("of a later version", "rejected", false, None),
+    ] {
+        let expected = (code.to_owned(), retryable, pg_code.map(str::to_owned));
+        match read(status) {
+            Some(RowStatus::Forbidden(failure)) if status == "forbidden" => assert_eq!(facts(&failure), expected),
+            Some(RowStatus::NoConversation(failure)) if retryable => assert_eq!(facts(&failure), expected),
+            Some(RowStatus::Refused(failure)) => assert_eq!(facts(&failure), expected),
+            other => panic!("{status}: {other:?}"),
+        }
+    }
 }

@@ -160,3 +160,77 @@ fn a_row_that_takes_a_new_key_moves_and_is_not_removed() {
     let patch = timeline.take_patch().unwrap_or_default();
     assert_eq!((patch.removes.len(), patch.upserts[0].0), (0, PENDING_BASE + 9));
 }
+
+/// An edit or a delete of the message `target`, on its way.
+fn echo(key: u64, n: u8, kind: Kind, target: u8, content: &str, status: DeliveryStatus) -> Pending {
+    let mut row = pending(key, n, status);
+    row.envelope =
+        Envelope { kind, target_id: Some(id(target).as_str().to_owned()), content: content.into(), ..row.envelope };
+    row
+}
+
+#[test]
+fn an_edit_on_its_way_shows_on_the_stored_message_with_its_own_state() {
+    let mut timeline = timeline();
+    timeline.put(stored(1, 1, "me"));
+    timeline.put(stored(2, 2, "me"));
+    timeline.take_patch();
+    let row = |status| echo(8, 3, Kind::Edit, 1, "better", status);
+    timeline.set_pending(vec![row(DeliveryStatus::Sending)]);
+    let patch = timeline.take_patch().unwrap_or_default();
+    assert_eq!(patch.upserts.len(), 1, "only what it aims at");
+    let view = &patch.upserts[0].1;
+    assert_eq!(
+        (view["id"].as_str(), view["seq"].as_u64(), view["phase"].as_str()),
+        (Some(id(1).as_str()), Some(1), Some("queued"))
+    );
+    assert_eq!(view["edited_at"], *iso8601(0));
+    assert_eq!((view["deleted_at"].clone(), view["failure"].clone()), (Value::Null, Value::Null));
+    assert_eq!(shown(Some(patch)), [(1, "better sending".into())]);
+
+    timeline.set_pending(vec![row(DeliveryStatus::Sending)]);
+    assert_eq!(timeline.take_patch(), None, "nothing changed since");
+    timeline.set_pending(vec![row(DeliveryStatus::Failed)]);
+    assert_eq!(shown(timeline.take_patch()), [(1, "better failed".into())]);
+    timeline.set_pending(Vec::new());
+    assert_eq!(shown(timeline.take_patch()), [(1, "message 1 sent".into())]);
+}
+
+#[test]
+fn a_delete_on_its_way_empties_the_message_and_says_when() {
+    let mut timeline = timeline();
+    timeline.put(stored(1, 1, "me"));
+    timeline.take_patch();
+    timeline.set_pending(vec![
+        echo(8, 3, Kind::Edit, 1, "better", DeliveryStatus::Sending),
+        echo(9, 4, Kind::Delete, 1, "", DeliveryStatus::Failed),
+    ]);
+    let patch = timeline.take_patch().unwrap_or_default();
+    assert_eq!(patch.upserts[0].1["deleted_at"], *iso8601(0));
+    assert_eq!(shown(Some(patch)), [(1, " failed".into())]);
+}
+
+#[test]
+fn an_edit_on_its_way_shows_on_a_message_that_is_on_its_way_which_keeps_its_state() {
+    let mut timeline = timeline();
+    let edit = echo(9, 3, Kind::Edit, 2, "better", DeliveryStatus::Sending);
+    timeline.set_pending(vec![pending(8, 2, DeliveryStatus::Failed)]);
+    timeline.take_patch();
+    timeline.set_pending(vec![pending(8, 2, DeliveryStatus::Failed), edit.clone()]);
+    assert_eq!(shown(timeline.take_patch()), [(PENDING_BASE + 8, "better failed".into())]);
+    timeline.put(stored(5, 2, "me"));
+    timeline.set_pending(vec![edit]);
+    assert_eq!(shown(timeline.take_patch()), [(5, "better sending".into())]);
+}
+
+#[test]
+fn a_tombstone_shows_nothing_unless_the_message_is_there() {
+    let mut timeline = timeline();
+    timeline.set_pending(vec![pending(8, 2, DeliveryStatus::Sending)]);
+    timeline.take_patch();
+    timeline.set_pending(vec![echo(8, 2, Kind::Delete, 2, "", DeliveryStatus::Sending)]);
+    let patch = timeline.take_patch().unwrap_or_default();
+    assert_eq!((patch.upserts.len(), patch.removes), (0, vec![id(2)]));
+    timeline.put(stored(5, 2, "me"));
+    assert_eq!(shown(timeline.take_patch()), [(5, " sending".into())], "it came too late");
+}

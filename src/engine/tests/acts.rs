@@ -533,11 +533,11 @@ fn a_row_that_the_server_stumbles_over_holds_up_nobody_and_is_refused_in_the_end
     assert_eq!(world.server.contents("b2").len(), 60);
     assert_eq!(world.server.contents(BOOKING), ["behind it"]);
     assert!(world.screen().contains(&row("poison", "failed")));
-    let codes = world.updates.iter().filter_map(|update| match update {
+    let mut codes = world.updates.iter().rev().filter_map(|update| match update {
         Update::Messages { patch, .. } => patch.upserts.iter().find(|(_, row)| row["content"] == "poison"),
         _ => None,
     });
-    let last = codes.last().map(|(_, row)| row["failure"].clone()).expect("a failure");
+    let last = codes.next().map(|(_, row)| row["failure"].clone()).expect("a failure");
     assert_eq!((last["code"].as_str(), last["retryable"].as_bool()), (Some("poison"), Some(false)));
 }
 

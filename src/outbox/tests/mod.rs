@@ -1,3 +1,7 @@
+mod acts;
+mod faults;
+mod rows;
+
 use crate::{json, json::Value};
 
 use super::*;
