@@ -38,10 +38,12 @@ const dying = (tabs) => async (run, { quick }) => {
       if (run.progress < (done + 0.5) / deaths || done >= deaths) return
       done++
       const crashes = run.random() < 0.5
-      // Who crashes in Firefox may take a neighbour along, also one that is only just coming.
-      if (crashes) await Promise.all(opened)
-      const victim = run.any()
-      await (crashes ? run.crash(victim) : run.close(victim))
+      await run.outage(async () => {
+        // Who crashes in Firefox may take a neighbour along, also one that is only just coming.
+        if (crashes) await Promise.all(opened)
+        const victim = run.any()
+        await (crashes ? run.crash(victim) : run.close(victim))
+      })
       // The others go on while it comes.
       while (run.alive.length + coming < tabs) opened.push(another())
       if (run.alive.length === 0) await run.outage(() => Promise.all(opened))

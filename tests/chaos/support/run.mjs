@@ -100,7 +100,7 @@ export class Run {
     return () => this.stack.faults.remove(id)
   }
 
-  /** Nobody can send while `work` runs: that time is granted. */
+  /** While `work` runs nobody can send, or nobody writes because we are busy with tabs: that time is granted. */
   async outage(work) {
     const start = now()
     await work()
