@@ -62,7 +62,7 @@ const stopped = (stop, start) => async (run) => {
   await other.tab.show()
   await stop(run, leader)
   await run.write({ upTo: 0.9, from: () => other })
-  await run.complete(() => other)
+  await run.complete([other])
   await run.settle(() => [other])
   await start(run, leader)
   await run.write({ from: () => run.any([leader, other]) })

@@ -218,11 +218,11 @@ export class Run {
   // The end ---------------------------------------------------------------------------------------------------------
 
   /** What is written while a page dies may never have been accepted: as many are written anew. */
-  async complete(from = () => this.any()) {
-    const pages = [...this.alive, this.watcher]
+  async complete(senders = this.alive) {
+    const pages = [...senders, this.watcher]
     await this.#until(ANSWER_SECONDS, () => pages.every(({ isAlive, life }) => !isAlive || this.ledger.hasAnswered(life)))
     const missing = this.#goal - this.ledger.acceptedCount
-    if (missing > 0) await this.#writeBatch(from(), missing)
+    if (missing > 0) await this.#writeBatch(this.any(senders), missing)
   }
 
   /** Resolves with whether all is stored and no outbox holds anything, in time or a while later. */
