@@ -132,6 +132,7 @@ impl Driver {
             Effect::FetchToken { request } => self.fetch_token(request),
             Effect::Socket(output) => self.sockets.perform(output),
             Effect::AcquireLock { name } => self.locks.acquire(&name),
+            Effect::StealLock { name } => self.locks.steal(&name),
             Effect::ReleaseLock => self.locks.release(),
             Effect::JoinTabs { name } => {
                 self.tabs.replace(Tabs::join(&name, Self::ear(&self.this, Input::Heard)));
@@ -252,7 +253,7 @@ fn on_due(due: Due) -> Input {
 
 fn on_lock(event: LockEvent) -> Input {
     match event {
-        LockEvent::Granted => Input::LockGranted,
+        LockEvent::Granted { exclusive } => Input::LockGranted { exclusive },
         LockEvent::Lost => Input::LockLost,
     }
 }

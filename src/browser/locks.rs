@@ -1,9 +1,11 @@
 //! Leadership: one Web Lock, held until it is released, stolen, or the page is gone.
 //!
 //! Web Locks exist in secure contexts only. Where the lock cannot be had (a development server on plain HTTP, a sandboxed
-//! frame), it counts as granted a moment after it was asked for: one tab then works as ever, and among several the
-//! generation in the database still lets only the last one write, so that nothing is lost, doubled or out of order; they
-//! take turns.
+//! frame), it counts as granted a moment after it was asked for, to every tab alike: a lease in the database decides.
+//!
+//! A claim is queued, held, and over: given up by this tab, or stolen by another, which the browser tells by rejecting the
+//! request. Stealing is a claim of its own: what was queued for before is given up first, or the browser would grant it
+//! to this tab once more when the stolen lock is released.
 
 use std::{
     cell::{Cell, RefCell},
@@ -16,7 +18,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::AbortController;
 
-/// So that tabs without Web Locks do not rob each other all the time.
+/// So that a tab without Web Locks that gives up its lease does not take it again before others have looked.
 const TURN_MS: u32 = 1_000;
 
 #[wasm_bindgen]
@@ -29,7 +31,7 @@ extern "C" {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockEvent {
-    Granted,
+    Granted { exclusive: bool },
     Lost,
 }
 
@@ -55,9 +57,18 @@ impl Locks {
 
     /// Gives up what was claimed before.
     pub fn acquire(&self, name: &str) {
+        self.claim(name, false);
+    }
+
+    /// From whoever holds it. A stolen lock is handed to the thief before all who wait.
+    pub fn steal(&self, name: &str) {
+        self.claim(name, true);
+    }
+
+    fn claim(&self, name: &str, steal: bool) {
         self.release();
         let claim = Rc::new(Claim::new(Rc::clone(&self.on_event)));
-        match claim.request(name) {
+        match claim.request(name, steal) {
             Some(request) => spawn_local(Rc::clone(&claim).follow(request)),
             None => claim.grant_later(),
         }
@@ -86,12 +97,15 @@ impl Claim {
         Self { granted: Cell::new(false), given_up: Cell::new(false), queued, over, end, on_event }
     }
 
-    fn request(self: &Rc<Self>, name: &str) -> Option<Promise> {
+    fn request(self: &Rc<Self>, name: &str, steal: bool) -> Option<Promise> {
         let options = Object::new();
-        Reflect::set(&options, &"signal".into(), &self.queued.as_ref()?.signal()).ok()?;
+        // No request may have both.
+        let (option, value) =
+            if steal { ("steal", JsValue::TRUE) } else { ("signal", self.queued.as_ref()?.signal().into()) };
+        Reflect::set(&options, &option.into(), &value).ok()?;
         let claim = Rc::clone(self);
         let held = Closure::once_into_js(move || {
-            claim.grant();
+            claim.grant(true);
             claim.over.clone()
         });
         lock_manager()?.request(name, &options, &held).ok()
@@ -107,12 +121,12 @@ impl Claim {
 
     fn grant_later(self: &Rc<Self>) {
         let claim = Rc::clone(self);
-        Timeout::new(TURN_MS, move || claim.grant()).forget();
+        Timeout::new(TURN_MS, move || claim.grant(false)).forget();
     }
 
-    fn grant(&self) {
+    fn grant(&self, exclusive: bool) {
         self.granted.set(true);
-        self.tell(LockEvent::Granted);
+        self.tell(LockEvent::Granted { exclusive });
     }
 
     fn tell(&self, event: LockEvent) {

@@ -143,7 +143,7 @@ impl Engine {
                 ("storage_outdated", "unable to send; because another tab uses a newer layout: reload the page")
             }
             StoreError::Full => ("storage_full", "unable to send; because this browser's storage is full"),
-            StoreError::Robbed | StoreError::Failed(_) => {
+            StoreError::Robbed | StoreError::Leased { .. } | StoreError::Failed(_) => {
                 ("storage_failed", "unable to send; because the database did not take the message")
             }
         };

@@ -5,7 +5,7 @@
 //! come twice. One writer of the outbox is at work at a time, so that no act is planned on a row
 //! that an answer is about to delete; a request under way over the network holds up no act.
 
-use super::{Engine, OperationId, Phase, Request, delivery::operations};
+use super::{Effect, Engine, OperationId, Phase, Request, delivery::operations};
 use crate::{
     json::empty_object,
     outbox::{Act, Change},
@@ -24,7 +24,7 @@ pub(super) struct Relay {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ActFrom {
     Own(OperationId),
-    Tab { from: String, op: OperationId },
+    Tab { from: u64, op: OperationId },
 }
 
 impl Engine {
@@ -38,17 +38,31 @@ impl Engine {
         if self.phase == Phase::Running && !self.durable && !matches!(act, Act::Retry { .. }) {
             return self.fail(op, "storage_unavailable", "unable to do that; because this browser gives no storage");
         }
-        if let Act::Retry { conversation_id } = &act {
-            self.realtime.handle(self.now.mono, crate::realtime::Input::Woke);
+        if let Act::Retry { .. } = &act {
             self.session.retry();
-            if self.role.generation().is_none() && self.phase == Phase::Running {
-                self.tell(TabMessage::Retry { conversation_id: conversation_id.clone() });
-            }
         }
         if self.role.generation().is_some() {
             self.perform_act(ActFrom::Own(op), act);
         } else {
             self.relays.push(Relay { op, act });
+            self.tell_relays();
+        }
+    }
+
+    /// To a leader, if there is one: again, whenever another one speaks.
+    pub(super) fn tell_relays(&mut self) {
+        for Relay { op, act } in &self.relays {
+            let act = TabMessage::Act { from: self.tab, op: *op, act: act.to_value() };
+            self.effects.push_back(Effect::Tell(act));
+        }
+    }
+
+    pub(super) fn relay_answered(&mut self, op: OperationId, error: Option<(String, String)>) {
+        let Some(at) = self.relays.iter().position(|relay| relay.op == op) else { return };
+        self.relays.remove(at);
+        match error {
+            None => self.done(op, empty_object()),
+            Some((code, message)) => self.fail(op, &code, &message),
         }
     }
 
@@ -62,12 +76,16 @@ impl Engine {
     /// As the leader. Rows that other tabs added are read first.
     pub(super) fn perform_act(&mut self, from: ActFrom, act: Act) {
         if let Act::Retry { conversation_id } = &act {
+            self.realtime.handle(self.now.mono, crate::realtime::Input::Woke);
+            self.session.retry();
             self.outbox.retry(conversation_id.as_deref());
             if !self.durable {
                 return self.acted(&from, Ok(()));
             }
         }
-        self.acts.push_back((from, act));
+        if self.acts.iter().all(|(known, _)| *known != from) {
+            self.acts.push_back((from, act));
+        }
         self.acts_unread = true;
     }
 
@@ -130,7 +148,10 @@ impl Engine {
         match (from, result) {
             (ActFrom::Own(op), Ok(())) => self.done(*op, empty_object()),
             (ActFrom::Own(op), Err((code, message))) => self.fail(*op, code, message),
-            (ActFrom::Tab { .. }, _) => {}
+            (ActFrom::Tab { from, op }, result) => {
+                let error = result.err().map(|(code, message)| (code.to_owned(), message.to_owned()));
+                self.tell(TabMessage::Acted { from: *from, op: *op, error });
+            }
         }
     }
 }

@@ -73,8 +73,11 @@ pub enum Input {
         result: Result<Option<String>, String>,
     },
     Socket(realtime::Input),
-    /// Answers [`Effect::AcquireLock`]; may take for ever.
-    LockGranted,
+    /// Answers [`Effect::AcquireLock`], which may take for ever, and [`Effect::StealLock`].
+    LockGranted {
+        /// `false`: there are no Web Locks here, and every tab hears this.
+        exclusive: bool,
+    },
     /// The lock was stolen, or could not be had.
     LockLost,
     /// From another tab of this user.
@@ -191,6 +194,10 @@ pub enum Effect {
         name: String,
     },
     ReleaseLock,
+    /// Take it from whoever holds it. What was queued for before is given up.
+    StealLock {
+        name: String,
+    },
     /// Join the BroadcastChannel of this name.
     JoinTabs {
         name: String,

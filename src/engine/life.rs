@@ -1,23 +1,18 @@
 //! From start to shutdown: whose outbox it is, the database, the lead, and the page around it.
 
-use super::{
-    Closing, Command, Effect, Engine, OperationId, PageEvent, Phase, Request, acts::ActFrom, delivery::list_from,
-};
+use super::{Closing, Command, Effect, Engine, OperationId, PageEvent, Phase, Request, delivery::list_from};
 use crate::{
     json::object,
-    outbox::Act,
-    realtime::{self, ChannelConfig, SocketState},
+    realtime::{self, SocketState},
     session::Missing,
     store::{Key, Operation, Reply, StoreResult, Table, Transaction},
-    tabs::{BEAT_MS, Role, TabMessage},
+    tabs::Role,
 };
 
 /// After a write that the database refused.
 pub(super) const STORE_PAUSE_MS: u64 = 5_000;
 /// How long the app may take to say who is signed in before the last one to be so is believed.
 const IDENTITY_TIMEOUT_MS: u64 = 5_000;
-const LOST: &str =
-    "unable to go on with what was kept on this device; because the site's data was deleted, with what was unsent";
 const UNCOUNTED: &str = "unable to tell what is unsent; because the database could not be read";
 
 impl Engine {
@@ -26,7 +21,7 @@ impl Engine {
             return;
         }
         self.remembered_user = remembered_user;
-        self.visible = visible;
+        self.set_visible(visible);
         self.health.set_online(online);
         match self.config.user_id.clone() {
             Some(user_id) => self.identify(user_id),
@@ -109,145 +104,6 @@ impl Engine {
         format!("surechat:1:{project}:{}", self.user_id)
     }
 
-    // ---- the lead
-
-    pub(super) fn queue_for_lead(&mut self) {
-        if self.is_outdated() {
-            return;
-        }
-        self.role = Role::Following;
-        let name = self.name();
-        self.effects.push_back(Effect::AcquireLock { name });
-    }
-
-    pub(super) fn on_lock_granted(&mut self) {
-        if self.role != Role::Following {
-            return;
-        }
-        if self.durable {
-            self.role = Role::Taking;
-            self.store(Request::RaiseGeneration, Transaction::strict(vec![Operation::RaiseGeneration]));
-        } else {
-            self.lead(0);
-        }
-    }
-
-    pub(super) fn generation_raised(&mut self, result: StoreResult) {
-        match (self.role, result.as_deref()) {
-            (Role::Taking, Ok([Reply::Key(generation)])) => {
-                // It only ever counts up, in one and the same database.
-                if *generation <= self.last_generation {
-                    self.problem(None, "storage_lost", LOST);
-                }
-                self.last_generation = *generation;
-                self.lead(*generation);
-            }
-            (Role::Taking, result) => {
-                if let Err(error) = result {
-                    self.storage_fails(error);
-                }
-                self.step_aside();
-                self.role = Role::Refused;
-            }
-            _ => {}
-        }
-    }
-
-    fn lead(&mut self, generation: u64) {
-        self.role = Role::Leading { generation };
-        self.beat_at = self.now.mono + BEAT_MS;
-        self.outbox.read_anew();
-        self.reading_outbox = false;
-        self.unread = true;
-        // Another tab may have led in between: what it wrote counts, not what is remembered.
-        self.cursors_read = !self.durable;
-        self.perform_relays();
-        if self.durable {
-            self.sync.forget_all();
-            self.saving.clear();
-        }
-        for conversation_id in self.shown.keys() {
-            self.sync.track(conversation_id);
-        }
-        let inbox = ChannelConfig { private: true, replication_ready: true, ..ChannelConfig::default() };
-        let topic = format!("chat-user:{}", self.user_id);
-        self.realtime.set_desired(self.now.mono, [(topic, inbox)]);
-        self.realtime.start(self.now.mono);
-        self.sync.set_live(self.now.mono, false);
-    }
-
-    /// Another tab leads by now, or our lock is gone: stop acting, and wait for the next turn.
-    pub(super) fn on_lock_lost(&mut self) {
-        if matches!(self.role, Role::Taking | Role::Leading { .. }) {
-            self.requeue_for_lead();
-        }
-    }
-
-    pub(super) fn requeue_for_lead(&mut self) {
-        self.step_aside();
-        self.queue_for_lead();
-    }
-
-    pub(super) fn step_aside(&mut self) {
-        if matches!(self.role, Role::Aside | Role::Refused) {
-            self.role = Role::Aside;
-            return;
-        }
-        self.role = Role::Aside;
-        self.effects.push_back(Effect::ReleaseLock);
-        self.abort_requests();
-        self.realtime.stop(self.now.mono);
-        self.realtime_wants_token = false;
-        self.health.set_ready(false);
-        self.sync.set_live(self.now.mono, false);
-        self.leader_status = None;
-    }
-
-    fn abort_requests(&mut self) {
-        let http =
-            |purpose: &Request| matches!(purpose, Request::Send { .. } | Request::Sync { .. } | Request::Ack { .. });
-        let aborted: Vec<u64> = self.requests.iter().filter(|(_, purpose)| http(purpose)).map(|(id, _)| *id).collect();
-        for request in aborted {
-            self.requests.remove(&request);
-            self.effects.push_back(Effect::AbortHttp { request });
-        }
-        self.outbox.step_aside();
-        self.evidence.clear();
-        self.answer = None;
-        self.shelve_acts();
-        self.sync.abandon();
-        self.acking = false;
-    }
-
-    pub(super) fn on_heard(&mut self, message: TabMessage) {
-        if self.phase != Phase::Running {
-            return;
-        }
-        let leading = self.role.generation().is_some();
-        match message {
-            TabMessage::Hello if leading => self.tell(TabMessage::Status(self.health.status())),
-            TabMessage::Enqueued if leading => self.unread = true,
-            TabMessage::Open { conversation_id } if leading => {
-                self.sync.track(&conversation_id);
-            }
-            TabMessage::Retry { conversation_id } if leading => {
-                self.perform_act(ActFrom::Tab { from: String::new(), op: 0 }, Act::Retry { conversation_id });
-            }
-            TabMessage::Status(status) if !leading => self.leader_status = Some(status),
-            TabMessage::Enqueued if !leading => self.read_outbox(),
-            TabMessage::Changed if !leading => self.read_anew(),
-            _ => {}
-        }
-    }
-
-    /// What other tabs wrote.
-    pub(super) fn read_anew(&mut self) {
-        self.read_outbox();
-        for conversation_id in self.shown_ids() {
-            self.load(conversation_id);
-        }
-    }
-
     // ---- the live channel
 
     pub(super) fn pump_realtime(&mut self) {
@@ -322,14 +178,17 @@ impl Engine {
                 self.sync.set_live(now, false);
                 self.realtime.handle(now, realtime::Input::Offline);
             }
-            PageEvent::Hidden => self.visible = false,
+            PageEvent::Hidden => {
+                self.set_visible(false);
+                self.tell_status();
+            }
             PageEvent::Visible => {
-                self.visible = true;
+                self.set_visible(true);
                 self.mark_shown();
-                self.realtime.handle(now, realtime::Input::Woke);
-                self.wake();
+                self.come_back();
             }
             PageEvent::Frozen | PageEvent::Leaving => {
+                self.away = true;
                 if self.phase == Phase::Running {
                     if event == PageEvent::Leaving {
                         self.keepalive();
@@ -342,19 +201,29 @@ impl Engine {
         }
     }
 
+    fn set_visible(&mut self, visible: bool) {
+        self.visible = visible;
+        self.watch.set_visible(self.now.mono, visible);
+    }
+
     /// After sleep nothing that was remembered is believed.
     fn come_back(&mut self) {
+        self.away = false;
+        self.realtime.handle(self.now.mono, realtime::Input::Woke);
+        self.wake();
         if self.phase != Phase::Running {
             return;
         }
-        self.realtime.handle(self.now.mono, realtime::Input::Woke);
-        self.wake();
-        if self.role == Role::Aside && !matches!(self.session.missing(), Some(Missing::SignedOut | Missing::OtherUser))
-        {
-            self.read_anew();
-            self.queue_for_lead();
+        if self.role.generation().is_some() {
+            return self.beat();
         }
-        self.tell(TabMessage::Hello);
+        self.read_anew();
+        let signed_out = matches!(self.session.missing(), Some(Missing::SignedOut | Missing::OtherUser));
+        if self.role == Role::Aside && !signed_out {
+            self.queue_for_lead();
+        } else if self.role.watches() {
+            self.ask_leader();
+        }
     }
 
     fn wake(&mut self) {
@@ -403,7 +272,12 @@ impl Engine {
         let undecided = |purpose: &Request| {
             matches!(
                 purpose,
-                Request::Persist | Request::Settle(_) | Request::Discard | Request::LastRead | Request::Act { .. }
+                Request::Persist
+                    | Request::Settle(_)
+                    | Request::Discard
+                    | Request::LastRead
+                    | Request::GiveUpLease
+                    | Request::Act { .. }
             )
         };
         let Some(closing) = &mut self.closing else { return };
@@ -418,6 +292,9 @@ impl Engine {
         let Closing { op, counted, .. } = *closing;
         let (unsent, maybe_sent) = (self.outbox.len(), self.outbox.maybe_sent());
         self.step_aside();
+        if self.requests.values().any(undecided) {
+            return;
+        }
         self.realtime.stop(self.now.mono);
         while let Some(output) = self.realtime.poll_output() {
             self.effects.push_back(Effect::Socket(output));

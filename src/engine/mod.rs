@@ -15,6 +15,7 @@ mod accept;
 mod acts;
 mod delivery;
 mod io;
+mod lead;
 mod life;
 mod publish;
 mod reading;
@@ -36,11 +37,14 @@ use crate::{
     realtime::{self, Realtime},
     rest::Outcome,
     session::Session,
-    store::{Operation, StoreError, Transaction},
+    store::{MAX_NUMBER, Operation, StoreError, Transaction},
     sync::{Sync, SyncState},
-    tabs::{BEAT_MS, Role, TabMessage},
+    tabs::{Role, TabMessage, Watch},
     timeline::Timeline,
 };
+
+/// Followers lose their patience one after another.
+const JITTER_MS: u64 = 500;
 
 /// Where the engine is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +83,8 @@ enum Request {
         changes: Vec<Change>,
     },
     RaiseGeneration,
+    Beat,
+    GiveUpLease,
     Conversations,
     Conversation {
         conversation_id: String,
@@ -141,6 +147,8 @@ pub struct Engine {
     user_id: String,
     remembered_user: Option<String>,
     visible: bool,
+    /// The page is frozen or gone: it may come back.
+    away: bool,
     /// `false`: there is no database, and nothing is promised.
     durable: bool,
     /// Why there is none.
@@ -164,6 +172,12 @@ pub struct Engine {
     relays: Vec<Relay>,
     sync: Sync,
     role: Role,
+    /// Names this tab among the others.
+    tab: u64,
+    watch: Watch,
+    /// It leads by a lease, for want of Web Locks.
+    leases: bool,
+    asked_to_yield: bool,
     shown: LiteMap<String, Shown>,
 
     /// Sends that wait until it is known whose they are.
@@ -196,7 +210,6 @@ pub struct Engine {
     effects: VecDeque<Effect>,
     updates: VecDeque<Update>,
 
-    leader_status: Option<ConnectionStatus>,
     said_status: Option<ConnectionStatus>,
     said_pending: Option<Vec<(String, usize)>>,
     said_delivery: LiteMap<MessageId, DeliveryStatus>,
@@ -215,6 +228,7 @@ impl Engine {
             user_id: String::new(),
             remembered_user: None,
             visible: true,
+            away: false,
             durable: true,
             storage_error: StoreError::Unavailable(String::new()),
             session: Session::default(),
@@ -230,6 +244,10 @@ impl Engine {
             relays: Vec::new(),
             sync: Sync::new(seeds.u64(..)),
             role: Role::Aside,
+            tab: seeds.u64(..=MAX_NUMBER),
+            watch: Watch::new(seeds.u64(..JITTER_MS)),
+            leases: false,
+            asked_to_yield: false,
             shown: LiteMap::new(),
             waiting: Vec::new(),
             accepting: Accepting::default(),
@@ -251,7 +269,6 @@ impl Engine {
             last_request: 0,
             effects: VecDeque::new(),
             updates: VecDeque::new(),
-            leader_status: None,
             said_status: None,
             said_pending: None,
             said_delivery: LiteMap::new(),
@@ -273,7 +290,7 @@ impl Engine {
             Input::Http { request, result } => self.on_http(request, result),
             Input::Token { request, result } => self.on_token(request, result),
             Input::Socket(input) => self.realtime.handle(self.now.mono, input),
-            Input::LockGranted => self.on_lock_granted(),
+            Input::LockGranted { exclusive } => self.on_lock_granted(exclusive),
             Input::LockLost => self.on_lock_lost(),
             Input::Heard(message) => self.on_heard(message),
             Input::Timer => self.on_timer(),
@@ -305,7 +322,7 @@ impl Engine {
             (self.attempt_at().filter(|_| leading && !self.reading_outbox && !wants_token), DeadlineReason::Attempt),
             (self.sync.deadline().filter(|_| leading && self.cursors_read && !wants_token), DeadlineReason::Sync),
             (only(leading && self.receipt_waits() && !wants_token, self.ack_not_before), DeadlineReason::Receipts),
-            (only(leading, self.beat_at), DeadlineReason::Beat),
+            (self.beat_deadline(), DeadlineReason::Beat),
             (only(self.waits_for_storage(), self.store_not_before), DeadlineReason::Storage),
             (self.realtime.poll_timeout().map(|(at, _)| at), DeadlineReason::Realtime),
         ]
@@ -345,6 +362,8 @@ impl Engine {
             Request::Evidence { changes, sent } => self.evidence_written(changes, &sent, result),
             Request::Act { from, act, changes } => self.act_written(from, act, changes, result),
             Request::RaiseGeneration => self.generation_raised(result),
+            Request::Beat => self.beaten(result),
+            Request::GiveUpLease => self.lease_given_up(),
             Request::Conversations => self.conversations_read(result),
             Request::Conversation { conversation_id } => self.conversation_read(conversation_id, result),
             Request::Rows { conversation_id, from, through } => self.rows_read(conversation_id, from, through, result),
@@ -372,10 +391,7 @@ impl Engine {
         {
             self.identify_by_memory();
         }
-        if self.role.generation().is_some() && self.beat_at <= now {
-            self.beat_at = now + BEAT_MS;
-            self.unread = true;
-        }
+        self.watch_over_the_lead();
         if self.role == Role::Refused && self.store_not_before <= now {
             self.queue_for_lead();
         }
@@ -390,6 +406,7 @@ impl Engine {
     fn pump(&mut self) {
         self.pump_realtime();
         if self.phase == Phase::Running && self.closing.is_none() {
+            self.yield_lead();
             self.read_again();
             self.drain();
             self.catch_up();

@@ -4,6 +4,7 @@ use super::{Engine, Phase, Problem, Shown, Update};
 use crate::{
     health::ConnectionStatus,
     message::{DeliveryStatus, Failure, Kind, MessageId, StoredMessage},
+    sync::SyncState,
     tabs::TabMessage,
     timeline::{self, Pending},
 };
@@ -58,24 +59,30 @@ impl Engine {
     }
 
     fn publish_status(&mut self) {
-        let follows = self.role.generation().is_none();
+        let leads = self.role.generation().is_some();
         let own = self.health.status();
-        let believes_leader = follows && !matches!(own, ConnectionStatus::NeedsAuth | ConnectionStatus::Disconnected);
-        let status = self.leader_status.filter(|_| believes_leader).unwrap_or(own);
+        let believes_leader = !leads && is_reachable(own);
+        let status = self.watch.status(self.now.mono).filter(|_| believes_leader).unwrap_or(own);
         if self.said_status != Some(status) {
             self.said_status = Some(status);
             self.updates.push_back(Update::Connection(status));
-            if !follows {
-                self.tell(TabMessage::Status(status));
+            if leads {
+                self.tell_status();
             }
         }
     }
 
     fn publish_sync(&mut self) {
-        let status = self.health.status();
-        let reachable = !matches!(status, ConnectionStatus::Disconnected | ConnectionStatus::NeedsAuth);
+        let leads = self.role.generation().is_some();
+        let status = self.said_status.unwrap_or(self.health.status());
         for (conversation_id, shown) in &mut self.shown {
-            let state = self.sync.state(conversation_id, reachable);
+            let state = if leads || !is_reachable(status) {
+                self.sync.state(conversation_id, is_reachable(status))
+            } else if status == ConnectionStatus::Connected && shown.loaded {
+                SyncState::Live
+            } else {
+                SyncState::CatchingUp
+            };
             if shown.said_sync != Some(state) {
                 shown.said_sync = Some(state);
                 self.updates.push_back(Update::Sync { conversation_id: conversation_id.clone(), state });
@@ -165,7 +172,39 @@ impl Engine {
         if self.problem_of(conversation_id.as_deref()) != Some(&problem) {
             self.problems.retain(|(of, _)| *of != conversation_id);
             self.problems.push((conversation_id.clone(), problem.clone()));
-            self.updates.push_back(Update::Problem { conversation_id, error: Some(problem) });
+            self.say_problem(conversation_id, Some(problem));
+        }
+    }
+
+    /// To the observer of this tab, and to those who show the conversation elsewhere.
+    fn say_problem(&mut self, conversation_id: Option<String>, error: Option<Problem>) {
+        if let Some(conversation_id) = &conversation_id
+            && self.role.generation().is_some()
+        {
+            self.tell_problem(conversation_id);
+        }
+        if conversation_id.as_ref().is_none_or(|id| self.shown.contains_key(id)) {
+            self.updates.push_back(Update::Problem { conversation_id, error });
+        }
+    }
+
+    pub(super) fn tell_problem(&mut self, conversation_id: &str) {
+        let error = self.problem_of(Some(conversation_id));
+        let error = error.map(|problem| (problem.code.clone(), problem.message.clone()));
+        self.tell(TabMessage::Problem { conversation_id: conversation_id.to_owned(), error });
+    }
+
+    /// What the leader knows of a conversation that is shown here.
+    pub(super) fn hear_problem(&mut self, conversation_id: String, error: Option<(String, String)>) {
+        if !self.shown.contains_key(&conversation_id) {
+            return;
+        }
+        match error {
+            Some((code, message)) => {
+                self.problem(Some(conversation_id.clone()), &code, &message);
+                self.loaded(&conversation_id);
+            }
+            None => self.clear_conversation_problem(&conversation_id),
         }
     }
 
@@ -185,6 +224,10 @@ impl Engine {
 
     fn forget_problem(&mut self, conversation_id: Option<String>) {
         self.problems.retain(|(of, _)| *of != conversation_id);
-        self.updates.push_back(Update::Problem { conversation_id, error: None });
+        self.say_problem(conversation_id, None);
     }
+}
+
+fn is_reachable(status: ConnectionStatus) -> bool {
+    !matches!(status, ConnectionStatus::Disconnected | ConnectionStatus::NeedsAuth)
 }

@@ -1,6 +1,6 @@
 //! A message's way in: the cache, catch-up, the live channel, and the receipts that answer it.
 
-use super::{Engine, OperationId, Phase, Reload, Request, Shown, delivery::cached, storage::all_messages};
+use super::{Engine, OperationId, Phase, Reload, Request, Shown, Update, delivery::cached, storage::all_messages};
 use crate::{
     engine::Effect,
     json::{Value, number, text},
@@ -31,6 +31,15 @@ impl Engine {
         let timeline = Timeline::new(&self.user_id, &role);
         self.shown.insert(conversation_id.clone(), Shown { timeline, through: 0, loaded: false, said_sync: None });
         if self.phase == Phase::Running {
+            if self.role.generation().is_none() {
+                self.tell(TabMessage::Open { conversation_id: conversation_id.clone() });
+            }
+            // It may be known already that the server refuses it, from another tab that shows it.
+            if let Some(problem) = self.problem_of(Some(&conversation_id)).cloned() {
+                let error = Some(problem);
+                self.updates.push_back(Update::Problem { conversation_id: Some(conversation_id.clone()), error });
+                self.loaded(&conversation_id);
+            }
             self.load(conversation_id);
         }
     }
@@ -50,8 +59,6 @@ impl Engine {
             self.sync.restore(Conversation::new(&conversation_id));
         } else if self.role.generation().is_some() {
             self.sync.track(&conversation_id);
-        } else {
-            self.tell(TabMessage::Open { conversation_id: conversation_id.clone() });
         }
         if self.durable {
             let get = Operation::Get { table: Table::Conversations, key: Key::Text(conversation_id.clone()) };
@@ -162,13 +169,18 @@ impl Engine {
         if self.role.generation().is_some() {
             self.sync.track(&conversation_id).due = true;
             self.sync.hurry();
-        } else if self.leader_status.is_some() {
-            // Another tab keeps it in sync; what it keeps is shown.
-            self.load(conversation_id);
-            return self.done(op, Value::Null);
+        } else if self.watch.has_leader(self.now.mono) {
+            return self.reload_from_cache(op, conversation_id);
         }
         let until = self.now.mono + RELOAD_TIMEOUT_MS;
         self.reloads.push(Reload { op, conversation_id, until });
+    }
+
+    /// Another tab keeps it in sync; what it keeps is shown.
+    pub(super) fn reload_from_cache(&mut self, op: OperationId, conversation_id: String) {
+        self.tell(TabMessage::Open { conversation_id: conversation_id.clone() });
+        self.load(conversation_id);
+        self.done(op, Value::Null);
     }
 
     pub(super) fn catch_up(&mut self) {
@@ -216,11 +228,14 @@ impl Engine {
         self.sync.failed(self.now.mono);
         let reloads = std::mem::take(&mut self.reloads);
         self.fail_reloads(reloads, &failure.code, UNREACHABLE);
-        for conversation_id in self.shown_ids() {
-            if self.shown.get(&conversation_id).is_some_and(|shown| !shown.loaded) {
-                self.problem(Some(conversation_id.clone()), &failure.code, UNREACHABLE);
-                self.loaded(&conversation_id);
-            }
+        let mut waiting = self.shown_ids();
+        waiting.retain(|id| self.shown.get(id).is_some_and(|shown| !shown.loaded));
+        // Other tabs show these, and have nothing to show.
+        let elsewhere = |held: &&Conversation| !held.is_known() && !self.shown.contains_key(&held.id);
+        waiting.extend(self.sync.iter().filter(elsewhere).map(|held| held.id.clone()));
+        for conversation_id in waiting {
+            self.problem(Some(conversation_id.clone()), &failure.code, UNREACHABLE);
+            self.loaded(&conversation_id);
         }
     }
 

@@ -6,7 +6,7 @@
 use super::{Effect, Engine, Phase, Request, Update, life::STORE_PAUSE_MS};
 use crate::{
     store::{Key, MAX_NUMBER, Operation, StoreError, Table, Transaction},
-    tabs::{Role, TabMessage},
+    tabs::Role,
 };
 
 const FULL: &str = "unable to store more on this device; because this browser's storage is full";
@@ -40,7 +40,6 @@ impl Engine {
         if first {
             let name = self.name();
             self.effects.push_back(Effect::JoinTabs { name });
-            self.tell(TabMessage::Hello);
         }
         if self.closing.is_some() {
             return self.finish_closing();
@@ -128,7 +127,7 @@ impl Engine {
     pub(super) fn storage_fails(&mut self, error: &StoreError) {
         self.store_not_before = self.now.mono + STORE_PAUSE_MS;
         match error {
-            StoreError::Robbed | StoreError::Outdated => {}
+            StoreError::Robbed | StoreError::Leased { .. } | StoreError::Outdated => {}
             StoreError::Full => self.problem(None, "storage_full", FULL),
             StoreError::Unavailable(_) | StoreError::Failed(_) => self.problem(None, "storage_failed", FAILING),
         }

@@ -75,6 +75,11 @@ impl Health {
         }
     }
 
+    /// Another tab was connected for this one.
+    pub fn note_connected(&mut self) {
+        self.was_ready = true;
+    }
+
     /// An attempt to connect has failed, the `failures`th in a row.
     pub fn set_failures(&mut self, failures: u32) {
         self.failures = failures;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::json::Value;
 
-use super::{GENERATION, Key, Operation, Reply, StoreError, StoreResult, Table, Transaction, key_of};
+use super::{GENERATION, Key, LEASE, Lease, Operation, Reply, StoreError, StoreResult, Table, Transaction, key_of};
 
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
@@ -16,6 +16,9 @@ impl MemoryStore {
     pub fn run(&mut self, transaction: &Transaction) -> StoreResult {
         if transaction.generation.is_some_and(|expected| expected != self.generation()) {
             return Err(StoreError::Robbed);
+        }
+        if let Some(until) = transaction.operations.iter().find_map(|operation| self.kept_out(operation)) {
+            return Err(StoreError::Leased { until });
         }
         // Nothing else can go wrong: so nothing has to be undone.
         if transaction.operations.iter().any(lacks_key) {
@@ -33,6 +36,12 @@ impl MemoryStore {
 
     pub fn table(&self, table: Table) -> impl Iterator<Item = &Value> {
         self.records.iter().filter(move |((of, _), _)| *of == table).map(|(_, value)| value)
+    }
+
+    /// Until when somebody else has the lease that is to be taken.
+    fn kept_out(&self, operation: &Operation) -> Option<u64> {
+        let Operation::TakeLease { owner, now } = operation else { return None };
+        Lease::from_record(self.records.get(&lease_place())?)?.keeps_out(*owner, *now)
     }
 
     fn apply(&mut self, operation: &Operation) -> Option<Reply> {
@@ -72,10 +81,18 @@ impl MemoryStore {
                 self.records.insert((Table::Meta, Key::Text(GENERATION.into())), record);
                 Reply::Key(generation)
             }
+            Operation::TakeLease { owner, now } => {
+                self.records.insert(lease_place(), Lease::new(*owner, *now).to_record());
+                Reply::Done
+            }
         })
     }
 }
 
 fn lacks_key(operation: &Operation) -> bool {
     matches!(operation, Operation::Put { table, value } if key_of(*table, value).is_none())
+}
+
+fn lease_place() -> (Table, Key) {
+    (Table::Meta, Key::Text(LEASE.into()))
 }

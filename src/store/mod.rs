@@ -4,10 +4,12 @@
 //! natively. A record carries its key and its version inside it; a record whose version is unknown
 //! is skipped by its reader and survives.
 
+mod lease;
 mod memory;
 
 use crate::json::{Value, number, object, owned};
 
+pub use lease::{LEASE, LEASE_MS, Lease};
 pub use memory::MemoryStore;
 
 /// The largest number that JavaScript counts exactly: no key is beyond it.
@@ -26,7 +28,7 @@ pub enum Table {
     Messages,
     /// `[id]`: cursor, covered interval and watermarks of a conversation.
     Conversations,
-    /// `[name]`: the generation.
+    /// `[name]`: the generation, the lease.
     Meta,
 }
 
@@ -85,6 +87,12 @@ pub enum Operation {
     },
     /// Counts the generation up by one and answers the new one as [`Reply::Key`].
     RaiseGeneration,
+    /// Takes or renews the lease for this tab. The transaction fails with [`StoreError::Leased`] while another tab holds
+    /// it.
+    TakeLease {
+        owner: u64,
+        now: u64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +146,8 @@ pub enum StoreError {
     Full,
     /// Another tab leads by now.
     Robbed,
+    /// Another tab holds the lease until then, on the wall clock.
+    Leased { until: u64 },
     /// Another tab opened a newer layout, or the user deleted the database.
     Outdated,
     /// Aborted for another reason; nothing was written.

@@ -3,13 +3,35 @@
 //! The leader holds a lock that the others wait for. Taking it raises the *generation* in the
 //! database, which every write of the leader checks: a tab that was robbed of the lock writes
 //! nothing more. What tabs tell each other only makes things sooner; the truth is in the database.
+//!
+//! The leader *beats*: it proves its generation in the database and then says how things are. A
+//! follower that hears nothing for too long asks (*ping*), and takes the lock by force when there is
+//! no answer: the leader is stuck, or frozen without a word. Where there is no Web Lock, a *lease*
+//! takes its place: a record in the database that every beat renews and that runs out by itself.
+//!
+//! | role | what happens | next |
+//! |---|---|---|
+//! | `Aside` | the database is open, the page came back, somebody is signed in | `Following`: queues for the lock, pings |
+//! | `Following` | the lock is granted, or stolen after silence | `Taking`: raises the generation |
+//! | `Taking` | it is raised | `Leading`: reads everything anew, speaks |
+//! | | the database refuses | `Refused`: lets go of the lock, tries again after a pause |
+//! | | somebody else's lease is fresh | `Waiting` until it runs out, or its owner says that it left |
+//! | `Taking`, `Leading` | the lock was stolen | `Following`, anew |
+//! | `Leading` | a check of the generation fails | the same, and the lock is released |
+//! | | it is hidden, and a visible follower asks for the lead | the same, once no request is under way |
+//! | any | frozen, leaving, signed out, outdated, closed | `Aside`: lock, lease and requests are let go |
+//! | any | the tab dies | the browser hands the lock on; a lease runs out |
+//!
+//! A tab that dies while it takes the lead leaves a generation behind that nobody holds: the next
+//! one raises it again. An answer that comes back after the role was lost is not waited for any more.
 
-use crate::{
-    health::ConnectionStatus,
-    json::{Value, object, owned, text},
-};
+mod message;
+mod watch;
 
-/// The leader looks for new rows this often, whatever it was told.
+pub use message::{Leader, TabMessage};
+pub use watch::{Duty, Watch};
+
+/// The leader looks for new rows this often, whatever it was told, and says that it is there.
 pub const BEAT_MS: u64 = 5_000;
 
 /// How far this tab is on its way to the lead.
@@ -19,6 +41,10 @@ pub enum Role {
     Aside,
     /// The database did not let it raise the generation: it waits before it tries again.
     Refused,
+    /// Another tab leads by a lease.
+    Waiting {
+        until: u64,
+    },
     /// It waits for the lock.
     Following,
     /// It has the lock and raises the generation.
@@ -35,78 +61,22 @@ impl Role {
             _ => None,
         }
     }
-}
 
-/// What tabs of one user tell each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TabMessage {
-    /// A tab is here and wants to know how things are.
-    Hello,
-    /// Rows were added to the outbox.
-    Enqueued,
-    /// The leader committed something: read anew.
-    Changed,
-    /// The leader's connection.
-    Status(ConnectionStatus),
-    /// A tab shows this conversation: keep it in sync.
-    Open { conversation_id: String },
-    /// Try again what failed, in one conversation or in all.
-    Retry { conversation_id: Option<String> },
-}
-
-impl TabMessage {
-    pub fn to_value(&self) -> Value {
-        let (name, field) = match self {
-            TabMessage::Hello => ("hello", None),
-            TabMessage::Enqueued => ("enqueued", None),
-            TabMessage::Changed => ("changed", None),
-            TabMessage::Status(status) => ("status", Some(("status", status.as_str().into()))),
-            TabMessage::Open { conversation_id } => {
-                ("open", Some(("conversation_id", conversation_id.as_str().into())))
-            }
-            TabMessage::Retry { conversation_id } => {
-                ("retry", Some(("conversation_id", conversation_id.as_deref().into())))
-            }
-        };
-        object([Some(("t", name.into())), field].into_iter().flatten().collect())
+    /// It has the lock, or stands in its queue.
+    pub fn claims(self) -> bool {
+        matches!(self, Role::Following | Role::Taking | Role::Leading { .. })
     }
 
-    /// Another version of the package may speak here: what is not understood is `None`.
-    pub fn from_value(value: &Value) -> Option<Self> {
-        let conversation_id = || owned(value, "conversation_id");
-        match text(value, "t")? {
-            "hello" => Some(TabMessage::Hello),
-            "enqueued" => Some(TabMessage::Enqueued),
-            "changed" => Some(TabMessage::Changed),
-            "status" => Some(TabMessage::Status(ConnectionStatus::parse(text(value, "status")?)?)),
-            "open" => Some(TabMessage::Open { conversation_id: conversation_id()? }),
-            "retry" => Some(TabMessage::Retry { conversation_id: conversation_id() }),
-            _ => None,
-        }
+    /// It would lead if nobody else did.
+    pub fn watches(self) -> bool {
+        matches!(self, Role::Following | Role::Waiting { .. })
     }
+}
+
+/// Whether a leader that was asked for the lead gives it up now. What is under way comes to its end first.
+pub fn yields(asked: bool, visible: bool, busy: bool) -> bool {
+    asked && !visible && !busy
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::json;
-
-    use super::*;
-
-    #[test]
-    fn what_one_tab_says_another_understands() {
-        let id = || "b1".to_owned();
-        for message in [
-            TabMessage::Hello,
-            TabMessage::Enqueued,
-            TabMessage::Changed,
-            TabMessage::Status(ConnectionStatus::Reconnecting),
-            TabMessage::Open { conversation_id: id() },
-            TabMessage::Retry { conversation_id: Some(id()) },
-            TabMessage::Retry { conversation_id: None },
-        ] {
-            assert_eq!(TabMessage::from_value(&message.to_value()), Some(message));
-        }
-        assert_eq!(TabMessage::from_value(&json!({"t": "of a later version"})), None);
-        assert_eq!(TabMessage::from_value(&json!("noise")), None);
-    }
-}
+mod tests;

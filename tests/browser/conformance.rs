@@ -98,6 +98,9 @@ of_every_backend! {
     one_bad_operation_undoes_the_whole_transaction
     the_generation_counts_up_from_one
     a_transaction_of_another_generation_changes_nothing
+    a_fresh_lease_keeps_everybody_else_out
+    a_lease_that_ran_out_or_lasts_too_long_is_anybodys
+    a_lease_is_renewed_and_given_up_under_its_generation_only
     a_range_has_both_its_ends_and_its_records_in_ascending_order
     a_range_is_deleted_with_both_its_ends
     numbers_are_ordered_as_numbers_and_conversations_are_kept_apart
@@ -178,6 +181,39 @@ async fn a_transaction_of_another_generation_changes_nothing(store: &impl Backen
     }
     let answers = store.run(relaxed([outbox()]).of_generation(1)).await;
     assert_eq!(answers, Ok(vec![Reply::List(vec![json!({"id": "a", "key": 1})])]));
+}
+
+async fn a_fresh_lease_keeps_everybody_else_out(store: &impl Backend) {
+    let take = |owner, now| strict([lease(owner, now), Operation::RaiseGeneration]);
+    assert_eq!(store.run(take(1, 100_000)).await, Ok(vec![Reply::Done, Reply::Key(1)]));
+    for now in [100_000, 114_999] {
+        let with_more = strict([add(json!({"id": "a"})), Operation::RaiseGeneration, lease(2, now)]);
+        assert_eq!(store.run(with_more).await, Err(StoreError::Leased { until: 115_000 }));
+    }
+    assert_eq!(records(store, outbox()).await, [] as [Value; 0], "all of it is undone");
+    assert_eq!(store.run(take(1, 105_000)).await, Ok(vec![Reply::Done, Reply::Key(2)]), "its owner takes it again");
+    assert_eq!(store.run(take(2, 119_999)).await, Err(StoreError::Leased { until: 120_000 }));
+}
+
+async fn a_lease_that_ran_out_or_lasts_too_long_is_anybodys(store: &impl Backend) {
+    store.run(strict([lease(1, 100_000)])).await.unwrap();
+    assert_eq!(store.run(strict([lease(2, 115_000)])).await, Ok(vec![Reply::Done]), "it ran out");
+    assert_eq!(store.run(strict([lease(1, 115_000)])).await, Err(StoreError::Leased { until: 130_000 }));
+    assert_eq!(store.run(strict([lease(1, 114_999)])).await, Ok(vec![Reply::Done]), "the clock was set back");
+    store.run(strict([put(Table::Meta, json!({"v": 1, "name": "lease", "owner": "?"}))])).await.unwrap();
+    assert_eq!(store.run(strict([lease(3, 1)])).await, Ok(vec![Reply::Done]), "what cannot be read holds nobody up");
+}
+
+async fn a_lease_is_renewed_and_given_up_under_its_generation_only(store: &impl Backend) {
+    store.run(strict([lease(1, 100_000), Operation::RaiseGeneration])).await.unwrap();
+    assert_eq!(store.run(relaxed([lease(1, 110_000)]).of_generation(1)).await, Ok(vec![Reply::Done]));
+    store.run(strict([lease(2, 125_000), Operation::RaiseGeneration])).await.unwrap();
+    let give_up = || relaxed([Operation::Delete { table: Table::Meta, key: Key::Text("lease".into()) }]);
+    assert_eq!(store.run(relaxed([lease(1, 140_000)]).of_generation(1)).await, Err(StoreError::Robbed));
+    assert_eq!(store.run(give_up().of_generation(1)).await, Err(StoreError::Robbed));
+    assert_eq!(store.run(strict([lease(3, 126_000)])).await, Err(StoreError::Leased { until: 140_000 }));
+    assert_eq!(store.run(give_up().of_generation(2)).await, Ok(vec![Reply::Done]));
+    assert_eq!(store.run(strict([lease(3, 126_000)])).await, Ok(vec![Reply::Done]));
 }
 
 async fn a_range_has_both_its_ends_and_its_records_in_ascending_order(store: &impl Backend) {
@@ -371,7 +407,7 @@ impl<B: Backend> Tab<'_, B> {
                 }
                 Effect::Http { request, .. } => Input::Http { request, result: Err(HttpError::Network) },
                 Effect::FetchToken { request } => Input::Token { request, result: Ok(Some(TOKEN.into())) },
-                Effect::AcquireLock { .. } => Input::LockGranted,
+                Effect::AcquireLock { .. } => Input::LockGranted { exclusive: true },
                 _ => continue,
             };
             self.engine.handle(self.now, input);
@@ -430,6 +466,10 @@ pub fn outbox() -> Operation {
 
 fn put(table: Table, value: Value) -> Operation {
     Operation::Put { table, value }
+}
+
+fn lease(owner: u64, now: u64) -> Operation {
+    Operation::TakeLease { owner, now }
 }
 
 fn row(conversation: &str, seq: u64) -> Operation {

@@ -1,7 +1,7 @@
 //! Web Locks: one holder, handed on, stolen, given up; and none.
 
 use crate::browser::locks::{
-    LockEvent::{self, Granted, Lost},
+    LockEvent::{self, Lost},
     Locks,
 };
 use js_sys::{Promise, Reflect};
@@ -10,6 +10,8 @@ use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::support::{Heard, Instead, call, fresh, js, pause};
+
+const GRANTED: LockEvent = LockEvent::Granted { exclusive: true };
 
 fn tab() -> (Locks, Heard<LockEvent>) {
     let heard = Heard::new();
@@ -27,13 +29,13 @@ async fn one_tab_holds_the_lock_and_the_next_one_gets_it_when_it_is_released() {
     let name = fresh("lock");
     let ((first, heard_first), (second, heard_second)) = (tab(), tab());
     first.acquire(&name);
-    heard_first.until(&[Granted]).await;
+    heard_first.until(&[GRANTED]).await;
     second.acquire(&name);
     pause(100).await;
     assert_eq!(heard_second.all(), []);
     first.release();
-    heard_second.until(&[Granted]).await;
-    assert_eq!(heard_first.all(), [Granted], "a release is no loss");
+    heard_second.until(&[GRANTED]).await;
+    assert_eq!(heard_first.all(), [GRANTED], "a release is no loss");
     drop(second);
     pause(50).await;
     assert!(is_free(&name).await);
@@ -44,7 +46,7 @@ async fn who_gives_up_while_waiting_leaves_the_queue_in_silence() {
     let name = fresh("lock");
     let ((first, heard_first), (second, heard_second)) = (tab(), tab());
     first.acquire(&name);
-    heard_first.until(&[Granted]).await;
+    heard_first.until(&[GRANTED]).await;
     second.acquire(&name);
     second.release();
     first.release();
@@ -53,7 +55,7 @@ async fn who_gives_up_while_waiting_leaves_the_queue_in_silence() {
     assert!(is_free(&name).await);
 
     second.acquire(&name);
-    heard_second.until(&[Granted]).await;
+    heard_second.until(&[GRANTED]).await;
 }
 
 #[wasm_bindgen_test]
@@ -72,28 +74,79 @@ async fn a_stolen_lock_is_told_and_can_be_waited_for_again() {
     let name = fresh("lock");
     let (tab, heard) = tab();
     tab.acquire(&name);
-    heard.until(&[Granted]).await;
+    heard.until(&[GRANTED]).await;
     let steal = js(
         "name => { navigator.locks.request(name, { steal: true }, () => new Promise(end => { globalThis.giveBack = end })) }",
     );
     call(&steal, &name.as_str().into());
-    heard.until(&[Granted, Lost]).await;
+    heard.until(&[GRANTED, Lost]).await;
     tab.acquire(&name);
     pause(50).await;
     js("giveBack()");
-    heard.until(&[Granted, Lost, Granted]).await;
+    heard.until(&[GRANTED, Lost, GRANTED]).await;
 }
 
 #[wasm_bindgen_test]
-async fn without_web_locks_the_lock_is_granted_a_moment_later() {
+async fn who_steals_gets_the_lock_at_once_before_all_who_wait_and_hands_it_on_to_them() {
+    let name = fresh("lock");
+    let ((first, heard_first), (second, heard_second), (thief, heard_thief)) = (tab(), tab(), tab());
+    first.acquire(&name);
+    heard_first.until(&[GRANTED]).await;
+    second.acquire(&name);
+    thief.acquire(&name);
+    thief.steal(&name);
+    heard_thief.until(&[GRANTED]).await;
+    heard_first.until(&[GRANTED, Lost]).await;
+    assert_eq!(heard_second.all(), []);
+    thief.release();
+    heard_second.until(&[GRANTED]).await;
+    second.release();
+    pause(100).await;
+    assert_eq!(heard_thief.all(), [GRANTED], "what it was queued for before was given up");
+    assert!(is_free(&name).await);
+}
+
+#[wasm_bindgen_test]
+async fn a_robbed_tab_waits_in_the_queue_again_and_two_thieves_do_not_hang() {
+    let name = fresh("lock");
+    let ((first, heard_first), (second, heard_second)) = (tab(), tab());
+    first.steal(&name);
+    heard_first.until(&[GRANTED]).await;
+    second.steal(&name);
+    heard_first.until(&[GRANTED, Lost]).await;
+    heard_second.until(&[GRANTED]).await;
+    first.acquire(&name);
+    pause(50).await;
+    assert_eq!(heard_first.all(), [GRANTED, Lost]);
+    second.release();
+    heard_first.until(&[GRANTED, Lost, GRANTED]).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_stolen_lock_that_is_given_up_before_it_is_heard_of_is_free() {
+    let name = fresh("lock");
+    let ((first, heard_first), (thief, heard_thief)) = (tab(), tab());
+    first.acquire(&name);
+    heard_first.until(&[GRANTED]).await;
+    thief.steal(&name);
+    thief.release();
+    heard_first.until(&[GRANTED, Lost]).await;
+    pause(50).await;
+    assert_eq!(heard_thief.all(), []);
+    assert!(is_free(&name).await);
+}
+
+#[wasm_bindgen_test]
+async fn without_web_locks_everybody_is_told_a_moment_later_that_it_is_not_theirs_alone() {
+    const NOT_ALONE: LockEvent = LockEvent::Granted { exclusive: false };
     let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).unwrap();
     let _none = Instead::of(&navigator, "locks", &JsValue::UNDEFINED);
     let (tab, heard) = tab();
     tab.acquire("none");
     assert_eq!(heard.all(), []);
-    heard.until(&[Granted]).await;
+    heard.until(&[NOT_ALONE]).await;
     tab.acquire("none");
     tab.release();
     pause(1_200).await;
-    assert_eq!(heard.all(), [Granted]);
+    assert_eq!(heard.all(), [NOT_ALONE]);
 }

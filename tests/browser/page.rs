@@ -1,5 +1,6 @@
 //! The page's events, the tabs' channel, the timer and the memory of whose outbox it is.
 
+use crate::json;
 use crate::{
     browser::{
         clock, entropy,
@@ -72,8 +73,9 @@ async fn tabs_hear_each_other_and_not_themselves() {
     let first = Tabs::join(&name, heard_first.ear()).unwrap();
     let second = Tabs::join(&name, heard_second.ear()).unwrap();
     first.tell(&TabMessage::Enqueued);
-    first.tell(&TabMessage::Retry { conversation_id: Some("b1".into()) });
-    heard_second.until(&[TabMessage::Enqueued, TabMessage::Retry { conversation_id: Some("b1".into()) }]).await;
+    let act = TabMessage::Act { from: 1, op: 2, act: json!({"act": "retry", "conversation_id": "b1"}) };
+    first.tell(&act);
+    heard_second.until(&[TabMessage::Enqueued, act]).await;
     drop(second);
     first.tell(&TabMessage::Changed);
     pause(50).await;

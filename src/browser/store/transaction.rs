@@ -1,6 +1,9 @@
 //! One transaction: every request at once, then its end.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use idb::KeyRange;
 use js_sys::{Array, Promise, Reflect};
@@ -10,9 +13,10 @@ use web_sys::{Event, IdbObjectStore, IdbRequest, IdbTransaction};
 
 use crate::{
     browser::value::{from_js, to_js},
-    json::number,
+    json::{Value, number},
     store::{
-        GENERATION, Key, Operation, Reply, StoreError, StoreResult, Table, Transaction, generation_record, key_of,
+        GENERATION, Key, LEASE, Lease, Operation, Reply, StoreError, StoreResult, Table, Transaction,
+        generation_record, key_of,
     },
 };
 
@@ -24,6 +28,7 @@ enum Pending {
     Value(IdbRequest),
     List(IdbRequest),
     Generation { raised: Rc<Cell<u64>>, _handler: Handler },
+    Lease { _handler: Handler },
 }
 
 type Handler = Closure<dyn FnMut()>;
@@ -47,47 +52,67 @@ pub fn tables(transaction: &Transaction) -> Vec<&'static str> {
     tables.into_iter().map(Table::name).collect()
 }
 
+/// A transaction whose course depends on what it reads.
+struct Course {
+    begun: IdbTransaction,
+    /// What was read and not yet acted upon.
+    open: Cell<u32>,
+    /// Why it was aborted from within.
+    refusal: RefCell<Option<StoreError>>,
+}
+
+impl Course {
+    fn refuse(&self, error: StoreError) {
+        self.refusal.replace(Some(error));
+        self.abort();
+    }
+
+    fn put(&self, table: &IdbObjectStore, record: &Value) {
+        match table.put(&to_js(record)) {
+            Ok(_) => self.commit_unless_open(),
+            Err(_) => self.abort(),
+        }
+    }
+
+    fn abort(&self) {
+        let _ = self.begun.abort();
+    }
+
+    /// Nothing more is asked for: from here on it ends without this page, which may be frozen or stuck, and whose open
+    /// transaction would block every other tab's. Where that cannot be said, it ends by itself when all is answered.
+    fn commit_unless_open(&self) {
+        if self.open.get() == 0 {
+            let _ = self.begun.unchecked_ref::<Committable>().commit();
+        }
+    }
+}
+
 pub async fn perform(begun: IdbTransaction, transaction: &Transaction) -> StoreResult {
     let ended = Promise::new(&mut |resolve, _| {
         begun.set_oncomplete(Some(&resolve));
         begun.set_onabort(Some(&resolve));
     });
-    let robbed = Rc::new(Cell::new(false));
-    let guard = transaction.generation.map(|expected| abort_unless(&begun, expected, &robbed)).transpose();
+    let course = Rc::new(Course { begun, open: Cell::new(0), refusal: RefCell::default() });
+    let guard = transaction.generation.map(|expected| refuse_unless(&course, expected)).transpose();
     let pending = guard.and_then(|guard| {
-        let pending: Result<Vec<_>, _> = transaction.operations.iter().map(|asked| issue(&begun, asked)).collect();
+        let pending: Result<Vec<_>, _> = transaction.operations.iter().map(|asked| issue(&course, asked)).collect();
         pending.map(|pending| (guard, pending))
     });
     match pending {
-        Err(_) => {
-            let _ = begun.abort();
-        }
-        Ok(_) if !goes_on(transaction) => commit(&begun),
-        Ok(_) => {}
+        Ok(_) => course.commit_unless_open(),
+        Err(_) => course.abort(),
     }
     let event = JsFuture::from(ended).await;
 
-    if robbed.get() {
-        return Err(StoreError::Robbed);
+    if let Some(refusal) = course.refusal.take() {
+        return Err(refusal);
     }
     let (_guard, pending) = pending?;
     let committed = event.is_ok_and(|event| event.unchecked_into::<Event>().type_() == "complete");
     if !committed {
-        return Err(abort_reason(&begun));
+        return Err(abort_reason(&course.begun));
     }
     pending.into_iter().map(reply).collect()
-}
-
-/// Is there more to do when the generation is known?
-fn goes_on(transaction: &Transaction) -> bool {
-    let raises = |operation: &Operation| matches!(operation, Operation::RaiseGeneration);
-    transaction.generation.is_some() || transaction.operations.iter().any(raises)
-}
-
-/// Nothing more is asked for: from here on it ends without this page, which may be frozen or stuck, and whose open
-/// transaction would block every other tab's. Where that cannot be said, it ends by itself when all is answered.
-fn commit(begun: &IdbTransaction) {
-    let _ = begun.unchecked_ref::<Committable>().commit();
 }
 
 fn table_of(operation: &Operation) -> Table {
@@ -98,25 +123,23 @@ fn table_of(operation: &Operation) -> Table {
         | Operation::DeleteRange { table, .. }
         | Operation::Get { table, .. }
         | Operation::List { table, .. } => *table,
-        Operation::RaiseGeneration => Table::Meta,
+        Operation::RaiseGeneration | Operation::TakeLease { .. } => Table::Meta,
     }
 }
 
 /// Reads the generation first of all, so that what was issued behind it is undone when it is another.
-fn abort_unless(begun: &IdbTransaction, expected: u64, robbed: &Rc<Cell<bool>>) -> Result<Handler, StoreError> {
-    let (begun, robbed) = (begun.clone(), Rc::clone(robbed));
-    on_generation(&begun.clone(), move |generation, _| {
-        if generation != expected {
-            robbed.set(true);
-            let _ = begun.abort();
+fn refuse_unless(course: &Rc<Course>, expected: u64) -> Result<Handler, StoreError> {
+    on_meta(course, GENERATION, move |course, record, _| {
+        if generation_in(&record) == expected {
+            course.commit_unless_open();
         } else {
-            commit(&begun);
+            course.refuse(StoreError::Robbed);
         }
     })
 }
 
-fn issue(begun: &IdbTransaction, operation: &Operation) -> Result<Pending, StoreError> {
-    let table = object_store(begun, table_of(operation))?;
+fn issue(course: &Rc<Course>, operation: &Operation) -> Result<Pending, StoreError> {
+    let table = object_store(&course.begun, table_of(operation))?;
     Ok(match operation {
         Operation::Add { value } => Pending::Key(table.add(&to_js(value)).map_err(failed)?),
         Operation::Put { table: of, value } => {
@@ -139,46 +162,57 @@ fn issue(begun: &IdbTransaction, operation: &Operation) -> Result<Pending, Store
             Some(range) => Pending::List(table.get_all_with_key(&range).map_err(failed)?),
             None => Pending::EmptyRange,
         },
-        Operation::RaiseGeneration => raise_generation(begun)?,
+        Operation::RaiseGeneration => raise_generation(course)?,
+        Operation::TakeLease { owner, now } => take_lease(course, *owner, *now)?,
     })
 }
 
-fn raise_generation(begun: &IdbTransaction) -> Result<Pending, StoreError> {
+fn raise_generation(course: &Rc<Course>) -> Result<Pending, StoreError> {
     let raised = Rc::new(Cell::new(0));
-    let (begun, answer) = (begun.clone(), Rc::clone(&raised));
-    let handler = on_generation(&begun.clone(), move |generation, meta| {
-        answer.set(generation + 1);
-        let record = generation_record(generation + 1);
-        match meta.put(&to_js(&record)) {
-            Ok(_) => commit(&begun),
-            Err(_) => {
-                let _ = begun.abort();
-            }
-        }
+    let answer = Rc::clone(&raised);
+    let handler = on_meta(course, GENERATION, move |course, record, meta| {
+        answer.set(generation_in(&record) + 1);
+        course.put(meta, &generation_record(answer.get()));
     })?;
     Ok(Pending::Generation { raised, _handler: handler })
 }
 
-fn on_generation(
-    begun: &IdbTransaction,
-    then: impl FnOnce(u64, &IdbObjectStore) + 'static,
+fn take_lease(course: &Rc<Course>, owner: u64, now: u64) -> Result<Pending, StoreError> {
+    let handler = on_meta(course, LEASE, move |course, record, meta| {
+        match Lease::from_record(&record).and_then(|held| held.keeps_out(owner, now)) {
+            Some(until) => course.refuse(StoreError::Leased { until }),
+            None => course.put(meta, &Lease::new(owner, now).to_record()),
+        }
+    })?;
+    Ok(Pending::Lease { _handler: handler })
+}
+
+/// Reads a record of the tabs, `null` where there is none, and goes on from there.
+fn on_meta(
+    course: &Rc<Course>,
+    name: &str,
+    then: impl FnOnce(&Course, Value, &IdbObjectStore) + 'static,
 ) -> Result<Handler, StoreError> {
-    let meta = object_store(begun, Table::Meta)?;
-    let request = meta.get(&GENERATION.into()).map_err(failed)?;
-    let answered = request.clone();
-    let handler: Handler = Closure::once(move || then(generation_in(&answered), &meta));
+    let meta = object_store(&course.begun, Table::Meta)?;
+    let request = meta.get(&name.into()).map_err(failed)?;
+    course.open.set(course.open.get() + 1);
+    let (course, answered) = (Rc::clone(course), request.clone());
+    let handler: Handler = Closure::once(move || {
+        course.open.set(course.open.get() - 1);
+        let record = answered.result().map(|record| from_js(&record)).unwrap_or_default();
+        then(&course, record, &meta);
+    });
     request.set_onsuccess(Some(handler.as_ref().unchecked_ref()));
     Ok(handler)
 }
 
-fn generation_in(request: &IdbRequest) -> u64 {
-    let record = request.result().map(|record| from_js(&record)).unwrap_or_default();
-    number(&record, "value").unwrap_or(0)
+fn generation_in(record: &Value) -> u64 {
+    number(record, "value").unwrap_or(0)
 }
 
 fn reply(pending: Pending) -> Result<Reply, StoreError> {
     Ok(match pending {
-        Pending::Nothing => Reply::Done,
+        Pending::Nothing | Pending::Lease { .. } => Reply::Done,
         Pending::EmptyRange => Reply::List(Vec::new()),
         Pending::Key(request) => Reply::Key(request.result().map_err(failed)?.as_f64().unwrap_or_default() as u64),
         Pending::Value(request) => {

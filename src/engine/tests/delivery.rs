@@ -386,7 +386,7 @@ fn a_tab_that_follows_persists_and_leaves_the_sending_to_the_leader() {
     assert_eq!((world.outbox(), world.server.contents(BOOKING).len()), (1, 0));
     assert!(world.said.contains(&TabMessage::Enqueued));
     assert_eq!(world.screen(), [row("hello", "sending")]);
-    world.feed(Input::LockGranted);
+    world.feed(Input::LockGranted { exclusive: true });
     world.run_for(1_000);
     assert_eq!(world.server.contents(BOOKING), ["hello"]);
 }
@@ -412,7 +412,7 @@ fn a_robbed_leader_writes_nothing_more_and_queues_for_the_lead_again() {
     world.send("hello");
     assert_eq!(world.server.contents(BOOKING).len(), 0, "it may not even build a request");
     assert_eq!(world.outbox(), 1);
-    world.feed(Input::LockGranted);
+    world.feed(Input::LockGranted { exclusive: true });
     world.run_for(1_000);
     assert_eq!(world.server.contents(BOOKING), ["hello"]);
 }

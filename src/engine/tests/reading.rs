@@ -213,7 +213,9 @@ fn a_tab_that_follows_loads_what_the_leader_keeps_and_waits_for_nobody() {
     follower.store = leader.store.clone();
     follower.lock_is_free = false;
     follower.start();
-    follower.feed(Input::Heard(crate::tabs::TabMessage::Status(crate::health::ConnectionStatus::Connected)));
+    let status = crate::health::ConnectionStatus::Connected;
+    let leader = crate::tabs::Leader { status, visible: true, generation: 1 };
+    follower.feed(Input::Heard(crate::tabs::TabMessage::Status(leader)));
     follower.command(Command::Reload { op: 70, conversation_id: BOOKING.into() });
     assert!(follower.is_done(70));
     assert_eq!(contents(&follower), ["hi"]);

@@ -379,7 +379,7 @@ impl World {
                 let token = self.signed_in.map(|user| jwt(user, self.tokens_given));
                 vec![Input::Token { request, result: Ok(token) }]
             }
-            Effect::AcquireLock { .. } if self.lock_is_free => vec![Input::LockGranted],
+            Effect::AcquireLock { .. } if self.lock_is_free => vec![Input::LockGranted { exclusive: true }],
             Effect::Socket(output) => self.socket(output),
             Effect::Tell(message) => {
                 self.said.push(message);

@@ -137,7 +137,7 @@ impl World {
 
     pub fn grant_lock(&mut self) {
         if std::mem::take(&mut self.wants_lock) {
-            self.feed(Input::LockGranted);
+            self.feed(Input::LockGranted { exclusive: true });
         }
     }
 
@@ -222,7 +222,7 @@ impl World {
             }
             Effect::AcquireLock { .. } => {
                 self.wants_lock = false;
-                inputs.push_back(Input::LockGranted);
+                inputs.push_back(Input::LockGranted { exclusive: true });
             }
             Effect::Socket(output) => self.on_socket(output, inputs),
             _ => {}

@@ -42,12 +42,18 @@ impl World {
                     self.claim(id, claim);
                     self.spread_lock_news(news);
                 } else {
-                    // The shell lets everybody lead in turns.
                     self.weather.count(Fault::NoLocks);
                     let claim = self.now << 8 | id as u64;
                     self.claim(id, claim);
                     self.later(1_000, Event::Lock { tab: id, claim, granted: true });
                 }
+            }
+            Effect::StealLock { name } => {
+                let news = self.locks[profile].release(id);
+                self.spread_lock_news(news);
+                let (claim, news) = self.locks[profile].steal(&name, id);
+                self.claim(id, claim);
+                self.spread_lock_news(news);
             }
             Effect::ReleaseLock => {
                 tab.claim = None;
@@ -96,7 +102,9 @@ impl World {
             return Ok(());
         }
         self.mark(id, if granted { "gets the lock" } else { "is robbed" });
-        self.feed(id, if granted { Input::LockGranted } else { Input::LockLost })
+        let profile = self.tab(id).map_or(0, |tab| tab.profile);
+        let exclusive = self.profiles[profile].locks_exist;
+        self.feed(id, if granted { Input::LockGranted { exclusive } } else { Input::LockLost })
     }
 
     fn tell(&mut self, id: TabId, message: &TabMessage) {
@@ -235,6 +243,7 @@ fn describe(transaction: &Transaction) -> String {
         Operation::DeleteRange { table, .. } => format!("delete range of {}", table.name()),
         Operation::Get { table, .. } => format!("get {}", table.name()),
         Operation::List { table, .. } => format!("list {}", table.name()),
+        Operation::TakeLease { .. } => "take the lease".to_owned(),
         Operation::RaiseGeneration => "raise".to_owned(),
     });
     let words: Vec<String> = words.collect();

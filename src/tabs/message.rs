@@ -1,0 +1,112 @@
+//! What tabs of one user tell each other.
+
+use crate::{
+    health::ConnectionStatus,
+    json::{Value, number, object, owned, text},
+};
+
+/// How things are with the leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leader {
+    pub status: ConnectionStatus,
+    /// Somebody looks at it.
+    pub visible: bool,
+    pub generation: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum TabMessage {
+    /// Is there a leader? It answers with its status.
+    Ping,
+    /// The leader speaks.
+    Status(Leader),
+    /// A visible tab would rather lead itself.
+    Yield,
+    /// The leader has given up its lease.
+    Left,
+    /// Rows were added to the outbox.
+    Enqueued,
+    /// The leader committed something: read anew.
+    Changed,
+    /// A tab shows this conversation: keep it in sync.
+    Open { conversation_id: String },
+    /// What is wrong with a conversation that a tab shows, by code and sentence; nothing when it has passed.
+    Problem { conversation_id: String, error: Option<(String, String)> },
+    /// Somebody's act, for the leader to perform; told again until it is answered.
+    Act { from: u64, op: u32, act: Value },
+    /// It is committed, or refused by code and sentence.
+    Acted { from: u64, op: u32, error: Option<(String, String)> },
+}
+
+impl TabMessage {
+    pub fn to_value(&self) -> Value {
+        let (name, mut fields) = match self {
+            TabMessage::Ping => ("ping", Vec::new()),
+            TabMessage::Status(Leader { status, visible, generation }) => (
+                "status",
+                vec![
+                    ("status", status.as_str().into()),
+                    ("visible", (*visible).into()),
+                    ("generation", (*generation).into()),
+                ],
+            ),
+            TabMessage::Yield => ("yield", Vec::new()),
+            TabMessage::Left => ("left", Vec::new()),
+            TabMessage::Enqueued => ("enqueued", Vec::new()),
+            TabMessage::Changed => ("changed", Vec::new()),
+            TabMessage::Open { conversation_id } => {
+                ("open", vec![("conversation_id", conversation_id.as_str().into())])
+            }
+            TabMessage::Problem { conversation_id, error } => {
+                ("problem", vec![("conversation_id", conversation_id.as_str().into()), ("error", from_error(error))])
+            }
+            TabMessage::Act { from, op, act } => {
+                ("act", vec![("from", (*from).into()), ("op", (*op).into()), ("act", act.clone())])
+            }
+            TabMessage::Acted { from, op, error } => {
+                ("acted", vec![("from", (*from).into()), ("op", (*op).into()), ("error", from_error(error))])
+            }
+        };
+        fields.push(("t", name.into()));
+        object(fields)
+    }
+
+    /// Another version of the package may speak here: what is not understood is `None`.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let conversation_id = || owned(value, "conversation_id");
+        let from = || number(value, "from");
+        let op = || u32::try_from(number(value, "op")?).ok();
+        Some(match text(value, "t")? {
+            "ping" => TabMessage::Ping,
+            "status" => TabMessage::Status(Leader {
+                status: ConnectionStatus::parse(text(value, "status")?)?,
+                visible: value.get("visible")?.as_bool()?,
+                generation: number(value, "generation")?,
+            }),
+            "yield" => TabMessage::Yield,
+            "left" => TabMessage::Left,
+            "enqueued" => TabMessage::Enqueued,
+            "changed" => TabMessage::Changed,
+            "open" => TabMessage::Open { conversation_id: conversation_id()? },
+            "problem" => TabMessage::Problem { conversation_id: conversation_id()?, error: to_error(value)? },
+            "act" => TabMessage::Act { from: from()?, op: op()?, act: value.get("act")?.clone() },
+            "acted" => TabMessage::Acted { from: from()?, op: op()?, error: to_error(value)? },
+            _ => return None,
+        })
+    }
+}
+
+fn from_error(error: &Option<(String, String)>) -> Value {
+    let fields = |(code, message): &(String, String)| {
+        object(vec![("code", code.as_str().into()), ("message", message.as_str().into())])
+    };
+    error.as_ref().map(fields).into()
+}
+
+/// `Some(None)` where there is none, and `None` where it cannot be read.
+fn to_error(value: &Value) -> Option<Option<(String, String)>> {
+    match value.get("error") {
+        None | Some(Value::Null) => Some(None),
+        Some(error) => Some(Some((owned(error, "code")?, owned(error, "message")?))),
+    }
+}
