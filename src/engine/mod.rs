@@ -425,7 +425,8 @@ impl Engine {
         let delivery = (&self.outbox, &self.accepting, &self.evidence, &self.answer, self.unread, self.reading_outbox);
         let acts = (&self.acts, &self.relays, self.acts_unread, self.writing);
         let reading = (&self.sync, self.saving.len(), self.cursors_read, self.reread, self.acking, self.ack_not_before);
-        let life = (self.phase, self.role, &self.session, &self.health, self.leader_status, &self.closing);
+        let lead = (self.role, &self.watch, self.away, self.leases, self.asked_to_yield);
+        let life = (self.phase, lead, &self.session, &self.health, &self.closing);
         let times = (self.beat_at, self.store_not_before, self.last_generation, self.realtime.poll_timeout());
         format!("{:?}", (delivery, acts, reading, life, times, &self.requests, &self.said_delivery, self.tell_changed))
     }

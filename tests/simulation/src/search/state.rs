@@ -341,6 +341,14 @@ impl State {
                 self.tabs[tab].claim = Some(claim);
                 self.tell_news(news.into_iter().collect());
             }
+            Effect::StealLock { .. } => {
+                let news = self.locks.release(tab);
+                self.tabs[tab].news.clear();
+                self.tell_news(news);
+                let (claim, news) = self.locks.steal(LOCK, tab);
+                self.tabs[tab].claim = Some(claim);
+                self.tell_news(news);
+            }
             Effect::ReleaseLock => {
                 self.tabs[tab].claim = None;
                 self.tabs[tab].news.clear();
@@ -361,7 +369,7 @@ impl State {
     fn tell_news(&mut self, news: Vec<LockNews>) {
         for news in news {
             let (tab, claim, input) = match news {
-                LockNews::Granted(tab, claim) => (tab, claim, Input::LockGranted),
+                LockNews::Granted(tab, claim) => (tab, claim, Input::LockGranted { exclusive: true }),
                 LockNews::Robbed(tab, claim) => (tab, claim, Input::LockLost),
             };
             if self.tabs[tab].claim == Some(claim) {
