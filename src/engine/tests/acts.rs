@@ -150,7 +150,7 @@ fn schedule_8_an_answer_of_a_robbed_leader_writes_nothing_over_the_new_ones_rows
     world.arrive();
     assert_eq!(world.store.table(Table::Outbox).next(), Some(&record));
     world.holds_sends = false;
-    world.feed(Input::LockGranted);
+    world.feed(Input::LockGranted { exclusive: true });
     settle(&mut world);
     assert_eq!(world.server.live_messages(BOOKING), [""; 0]);
 }
@@ -373,7 +373,7 @@ fn a_tab_that_follows_keeps_its_acts_until_it_leads() {
     let one = id(&world, 1);
     cancel(&mut world, 50, &one);
     assert!(!world.is_done(50));
-    world.feed(Input::LockGranted);
+    world.feed(Input::LockGranted { exclusive: true });
     assert!(world.is_done(50));
     settle(&mut world);
     assert_eq!(world.server.live_messages(BOOKING), [""; 0]);
@@ -387,7 +387,7 @@ fn an_act_of_a_robbed_leader_is_kept_until_it_leads_again() {
     world.lock_is_free = false;
     cancel(&mut world, 50, &m0);
     assert!(!world.is_done(50) && world.failure_of(50).is_none());
-    world.feed(Input::LockGranted);
+    world.feed(Input::LockGranted { exclusive: true });
     assert!(world.is_done(50));
     settle(&mut world);
     assert_eq!(world.server.live_messages(BOOKING), [""; 0]);
@@ -404,7 +404,7 @@ fn so_it_is_when_it_was_robbed_between_plan_and_commit() {
     world.holds_writes = false;
     world.release_writes(Vec::new());
     assert!(!world.is_done(50) && world.failure_of(50).is_none());
-    world.feed(Input::LockGranted);
+    world.feed(Input::LockGranted { exclusive: true });
     assert!(world.is_done(50));
     settle(&mut world);
     assert_eq!(world.server.live_messages(BOOKING), [""; 0]);
