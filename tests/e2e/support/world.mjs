@@ -55,11 +55,11 @@ export async function assertStored(world, conversationId, expected) {
   assert.deepEqual(await textsOf(world, conversationId), expected)
 }
 
-/** Runs `work` while the database answers every `chat_send` with 403. */
+/** Runs `work` while the database answers every `chat_send` with 403; answers what it answers. */
 export async function whileForbidden({ sql }, work) {
   await sql`revoke execute on function public.chat_send from authenticated`
   try {
-    await work()
+    return await work()
   } finally {
     await sql`grant execute on function public.chat_send to authenticated`
   }
