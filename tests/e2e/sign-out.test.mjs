@@ -62,9 +62,12 @@ test('sign-out with discard deletes them', async () => {
 test('what was never sent is not counted as perhaps arrived', async () => {
   const context = await world.browser.newContext()
   const conversation = await addBooking(world)
-  const { operator } = world.users
-  const chat = await openChat(world, context, { user: operator, conversation, token: () => null, options: { userId: operator.id } })
-  await until('it is known that nobody is signed in', async () => (await chat.status()) === 'needs_auth')
+  const chat = await openChat(world, context, { user: world.users.operator, conversation })
+  await chat.untilConnected()
+  const delay = world.faults.add({ kind: 'delay', match: 'send', ms: 8000 })
   await chat.send(TEXTS[0])
-  assert.deepEqual(await signOut(chat), { unsent: 1, maybeSent: 0 })
+  await until('the first is under way', () => chat.sends.length === 1)
+  await chat.send(TEXTS[1])
+  assert.deepEqual(await signOut(chat), { unsent: 2, maybeSent: 1 })
+  world.faults.remove(delay.id)
 })

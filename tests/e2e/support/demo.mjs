@@ -11,7 +11,9 @@ function observe() {
   const note = (list, value) => value && value !== list.at(-1) && list.push(value)
   const look = () => {
     for (const message of document.querySelectorAll('.message')) {
-      const states = (seen.messages[message.querySelector('.content').textContent] ??= [])
+      const content = message.querySelector('.content')
+      if (!content) continue
+      const states = (seen.messages[content.textContent] ??= [])
       note(states, message.querySelector('.surechat-delivery [role=img]')?.getAttribute('aria-label'))
     }
     const before = { status, banner }
