@@ -7,6 +7,7 @@ use crate::{
     outbox::{Change, Seen, Settlement},
     rest::{self, HttpError, HttpResponse, StoredFacts},
     store::{Key, MAX_NUMBER, Operation, RECORD_VERSION, Reply, StoreError, StoreResult, Table, Transaction, is_known},
+    tabs::TabMessage,
 };
 
 /// What browsers let a page that goes away have under way is 64 KiB.
@@ -251,8 +252,19 @@ impl Engine {
         }
     }
 
+    /// The leader has sent it, perhaps for this tab.
+    pub(super) fn hear_sent(&mut self, row: &Value) {
+        let Some(message) = StoredMessage::from_row(row) else { return };
+        if self.said_delivery.get(&message.id).is_some_and(|said| *said < DeliveryStatus::Sent) {
+            self.note_sent(&message);
+        }
+    }
+
     /// An own message is on the server: from here on its ticks are followed.
     fn note_sent(&mut self, message: &StoredMessage) {
+        if self.role.generation().is_some() {
+            self.tell(TabMessage::Sent { row: message.to_row() });
+        }
         if message.kind == Kind::Message {
             self.awaiting_ticks.push(message.clone());
             self.announce(&message.conversation_id, &message.id, DeliveryStatus::Sent, 0, None);

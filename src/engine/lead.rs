@@ -252,7 +252,8 @@ impl Engine {
     // ---- what other tabs say
 
     pub(super) fn on_heard(&mut self, message: TabMessage) {
-        if self.phase != Phase::Running {
+        // A page that is frozen with a transaction open would hold up every other tab.
+        if self.phase != Phase::Running || self.away {
             return;
         }
         if let TabMessage::Acted { from, op, error } = message {
@@ -292,6 +293,7 @@ impl Engine {
             }
             TabMessage::Enqueued => self.read_outbox(),
             TabMessage::Changed => self.read_anew(),
+            TabMessage::Sent { row } => self.hear_sent(&row),
             TabMessage::Problem { conversation_id, error } => self.hear_problem(conversation_id, error),
             _ => {}
         }

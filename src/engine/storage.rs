@@ -64,6 +64,9 @@ impl Engine {
             // It opens anew by itself, and may be another one: nothing that is remembered is believed.
             self.unread = true;
             self.reread = true;
+            if self.role.generation().is_some() {
+                self.requeue_for_lead();
+            }
         }
     }
 
@@ -94,7 +97,7 @@ impl Engine {
 
     /// What could not be read, once more.
     pub(super) fn read_again(&mut self) {
-        if !self.durable || self.now.mono < self.store_not_before {
+        if !self.durable || self.away || self.now.mono < self.store_not_before {
             return;
         }
         if std::mem::take(&mut self.reread) {

@@ -6,7 +6,9 @@ use crate::{
     rest::{Outcome, RowStatus, StoredFacts, read_rows},
 };
 
+/// Without a word how long: at random between the shortest and this, which doubles from pause to pause.
 const PAUSE_MS: u64 = 5_000;
+const SHORTEST_PAUSE_MS: u64 = 250;
 const LONGEST_PAUSE_MS: u64 = 60_000;
 /// A server may ask for more; but it may also give a date, which a device with a wrong clock reads as years.
 const LONGEST_ASKED_MS: u64 = 600_000;
@@ -53,7 +55,7 @@ impl Outbox {
             Outcome::RateLimited { retry_after_ms, .. } => {
                 let backoff = PAUSE_MS.saturating_mul(1 << self.pauses.min(8)).min(LONGEST_PAUSE_MS);
                 let asked = retry_after_ms.map(|pause| pause.min(LONGEST_ASKED_MS));
-                let pause = asked.unwrap_or_else(|| PAUSE_MS.max(self.rng.u64(0..=backoff)));
+                let pause = asked.unwrap_or_else(|| self.rng.u64(SHORTEST_PAUSE_MS..=backoff));
                 self.pauses += 1;
                 self.paused_until = Some(now.saturating_add(pause));
                 Settlement::default()

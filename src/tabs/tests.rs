@@ -159,6 +159,7 @@ fn every_message() -> Vec<TabMessage> {
         TabMessage::Left,
         TabMessage::Enqueued,
         TabMessage::Changed,
+        TabMessage::Sent { row: json!({"id": "x"}) },
         TabMessage::Open { conversation_id: id() },
         TabMessage::Problem { conversation_id: id(), error: Some(error()) },
         TabMessage::Problem { conversation_id: id(), error: None },

@@ -279,7 +279,7 @@ fn a_rate_limit_pauses_the_outbox_and_burns_no_attempt() {
     world.server.faults = vec![Fault::Status(429, ""); 6].into();
     world.send("hello");
     assert_eq!(world.server.count("chat_send"), 1);
-    world.run_for(4_999);
+    world.run_for(249);
     assert_eq!(world.server.count("chat_send"), 1);
     world.run_for(600_000);
     assert_eq!(world.server.contents(BOOKING), ["hello"]);
@@ -488,4 +488,23 @@ fn an_outbox_that_cannot_be_read_is_read_again_at_a_slow_pace() {
     world.reads_fail = false;
     world.run_for(6_000);
     assert_eq!(world.server.contents(BOOKING), ["hello"]);
+}
+
+#[test]
+fn a_tab_that_follows_hears_from_the_leader_that_its_message_is_sent() {
+    let mut follower = World::new();
+    follower.lock_is_free = false;
+    follower.start();
+    follower.send("hello");
+    let mut leader = World::new();
+    leader.store = follower.store.clone();
+    leader.start();
+    leader.run_for(1_000);
+    let sent: Vec<_> = leader.said.iter().filter(|said| matches!(said, TabMessage::Sent { .. })).cloned().collect();
+    assert_eq!(sent.len(), 1);
+    follower.store = leader.store;
+    for told in [&sent[0], &sent[0], &TabMessage::Sent { row: json!({"id": "noise"}) }] {
+        follower.feed(Input::Heard(told.clone()));
+    }
+    assert_eq!(follower.announced(), ["sending", "sent"]);
 }

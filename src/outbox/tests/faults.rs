@@ -154,7 +154,7 @@ fn retry_ends_a_pause_that_the_server_asked_for() {
 }
 
 #[test]
-fn without_a_time_a_pause_is_5_seconds_and_grows_up_to_a_minute() {
+fn without_a_time_a_pause_is_drawn_from_5_seconds_and_then_from_more_up_to_a_minute() {
     let mut longest = [0; 6];
     for seed in 0..200 {
         let mut outbox = Outbox::new(true, seed);
@@ -164,7 +164,7 @@ fn without_a_time_a_pause_is_5_seconds_and_grows_up_to_a_minute() {
             take(&mut outbox, now);
             finish(&mut outbox, now, limited(None));
             let until = outbox.deadline().expect("an end");
-            assert!(until >= now + 5_000);
+            assert!(until >= now + 250);
             *longest = (*longest).max(until - now);
             now = until;
         }
@@ -186,7 +186,7 @@ fn another_answer_ends_the_growth_of_pauses() {
     finish(&mut outbox, 0, status(401));
     take(&mut outbox, 0);
     finish(&mut outbox, 0, limited(None));
-    assert_eq!(outbox.deadline(), Some(5_000));
+    assert!(outbox.deadline().is_some_and(|until| until <= 5_000));
 }
 
 #[test]
