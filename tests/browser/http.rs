@@ -107,3 +107,24 @@ async fn an_aborted_request_is_not_answered_and_the_others_are() {
     pause(400).await;
     assert_eq!(answers.all().len(), 1);
 }
+
+#[wasm_bindgen_test]
+async fn a_request_that_outlives_the_page_says_so_and_nothing_aborts_it() {
+    let _fetch = Instead::of_global(
+        "fetch",
+        &js("async (url, init) => {
+            const { keepalive, method, redirect, headers, body, signal } = init
+            globalThis.__said = [keepalive, method, url, redirect, headers.get('apikey'), body, signal].join(' ')
+            throw new TypeError('gone')
+        }"),
+    );
+    let http = Rc::new(Http::default());
+    let heard = Answers::new();
+    http.send(1, HttpRequest { keepalive: true, ..request("https://example.test/rpc") }, heard.ear());
+    http.abort(1);
+    http.abort_all();
+    pause(10).await;
+    let said = js("globalThis.__said").as_string();
+    assert_eq!(said.as_deref(), Some(r#"true POST https://example.test/rpc error key {"a":1} "#));
+    assert_eq!(heard.all(), [], "nobody hears the answer");
+}
