@@ -90,7 +90,7 @@ impl TabMessage {
             "left" => TabMessage::Left,
             "enqueued" => TabMessage::Enqueued,
             "changed" => TabMessage::Changed,
-            "sent" => TabMessage::Sent { row: value.get("row")?.clone() },
+            "sent" => TabMessage::Sent { row: value.get("row").filter(|row| row.as_object().is_some())?.clone() },
             "open" => TabMessage::Open { conversation_id: conversation_id()? },
             "problem" => TabMessage::Problem { conversation_id: conversation_id()?, error: to_error(value)? },
             "act" => TabMessage::Act { from: from()?, op: op()?, act: value.get("act")?.clone() },
