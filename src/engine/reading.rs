@@ -308,10 +308,12 @@ impl Engine {
     /// A row of the server, from wherever it came.
     pub(super) fn take_in(&mut self, message: StoredMessage) {
         let conversation_id = message.conversation_id.clone();
-        // An own row is shown at its place even while rows before it are still on their way.
+        // An own row is shown at its place even while rows before it are still on their way; but below what the view
+        // covers it would stand alone behind a hole.
         if message.sender_id.as_deref() == Some(&self.user_id)
             && message.kind == Kind::Message
-            && let Some(Shown { timeline, .. }) = self.shown.get_mut(&conversation_id)
+            && let Some(Shown { timeline, through, .. }) = self.shown.get_mut(&conversation_id)
+            && (*through == 0 || timeline.first().unwrap_or(*through) < message.seq)
         {
             timeline.put(message.clone());
         }

@@ -63,6 +63,15 @@ fn merged(mut synced: Vec<(String, Synced)>) -> Merge {
 }
 
 #[test]
+fn what_came_live_below_the_first_page_is_not_taken_in() {
+    let mut sync = Sync::new(1);
+    sync.track("b1").take_row(row(3, "you"), "me");
+    sync.take_request(0);
+    let merge = merged(sync.answered(0, vec![answer("i1", 51, 52, 52)], "me"));
+    assert_eq!(seqs(&merge), [51, 52]);
+}
+
+#[test]
 fn the_first_page_is_taken_as_it_is() {
     let mut sync = Sync::new(1);
     sync.track("b1");

@@ -108,7 +108,14 @@ impl Timeline {
         match message.kind {
             Kind::Message => {
                 let seq = message.seq;
-                self.places.insert(message.id.clone(), seq);
+                // After the server was set back to a copy, an id has another seq and a seq another id.
+                if let Some(old) = self.places.insert(message.id.clone(), seq).filter(|old| *old != seq) {
+                    self.stored.remove(&old);
+                }
+                if let Some(other) = self.stored.get(&seq).filter(|other| other.id != message.id) {
+                    self.places.remove(&other.id);
+                    self.removed.push(other.id.clone());
+                }
                 if let Some(place) = self.pending.iter().position(|pending| pending.envelope.id == message.id) {
                     let order = self.pending.remove(place).order();
                     self.changed.retain(|changed| *changed != order);

@@ -234,3 +234,15 @@ fn a_tombstone_shows_nothing_unless_the_message_is_there() {
     timeline.put(stored(5, 2, "me"));
     assert_eq!(shown(timeline.take_patch()), [(5, " sending".into())], "it came too late");
 }
+
+#[test]
+fn a_message_in_the_place_of_another_takes_it_off_the_screen() {
+    let mut timeline = timeline();
+    timeline.put(stored(6, 1, "me"));
+    timeline.put(stored(7, 2, "me"));
+    timeline.take_patch();
+    timeline.put(stored(6, 2, "me"));
+    let patch = timeline.take_patch().expect("something changed");
+    assert_eq!(patch.removes, [id(1)]);
+    assert_eq!(patch.upserts.iter().map(|(order, _)| *order).collect::<Vec<_>>(), [6]);
+}

@@ -74,7 +74,8 @@ impl Reference {
     /// Server order is send order, of what one user sent from one profile in one conversation.
     pub fn check_order(&self, disks: &[Disk], server: &Server) -> Result<(), Broken> {
         for (conversation, held) in server.conversations() {
-            let mut last: BTreeMap<&str, ((u32, u64), &str)> = BTreeMap::new();
+            // Of each life of each outbox: what a deleted one had sent may still arrive.
+            let mut last: BTreeMap<(&str, u32), (u64, &str)> = BTreeMap::new();
             let mut ids = BTreeSet::new();
             for row in &held.rows {
                 if !ids.insert(&row.id) {
@@ -84,7 +85,7 @@ impl Reference {
                 let Some(database) = disks.get(sent.profile).and_then(|disk| disk.database(&sent.database)) else {
                     continue;
                 };
-                let Some(order) = database.order_of(&row.id) else { continue };
+                let Some((age, order)) = database.order_of(&row.id) else { continue };
                 if row.sender.as_deref() != Some(sent.user.as_str()) {
                     return Err(broken(
                         "nothing goes out under another name",
@@ -95,10 +96,9 @@ impl Reference {
                 if database.was_refused(&row.id) || server.taken_away.contains(&row.id) {
                     continue;
                 }
-                let lane = last.entry(&sent.database).or_insert(((0, 0), ""));
+                let lane = last.entry((&sent.database, age)).or_insert((0, ""));
                 if order < lane.0 {
-                    let detail =
-                        format!("in {conversation} {} ({order:?}) comes after {} ({:?})", row.id, lane.1, lane.0);
+                    let detail = format!("in {conversation} {} ({order}) comes after {} ({})", row.id, lane.1, lane.0);
                     return Err(broken("server order is send order", detail));
                 }
                 *lane = (order, &row.id);
@@ -117,7 +117,8 @@ impl Reference {
             |detail: String| Err(broken("every view shows what the server has", format!("{conversation}: {detail}")));
         for row in &rows {
             let Some(message) = view.find(&row.id) else {
-                return wrong(format!("{} #{} is not shown", row.id, row.seq));
+                let seqs: Vec<u64> = shown.iter().filter_map(|message| number(message, "seq")).collect();
+                return wrong(format!("{} #{} is not shown among {seqs:?}", row.id, row.seq));
             };
             if number(message, "seq") != Some(row.seq) {
                 return wrong(format!("{} #{} is shown at {:?}", row.id, row.seq, number(message, "seq")));

@@ -159,20 +159,23 @@ impl View {
                 self.rows.remove(&place);
             }
         }
-        for (place, message) in patch.upserts {
-            let Some(id) = owned(&message, "id") else {
+        for (place, message) in &patch.upserts {
+            let Some(id) = owned(message, "id") else {
                 return Err(broken("a message has an id", format!("place {place}")));
             };
-            if let Some(old) = self.places.insert(id.clone(), place) {
+            if let Some(old) = self.places.insert(id.clone(), *place) {
                 let before = self.rows.remove(&old);
-                if old == place {
-                    tick_rises(&id, before.as_ref(), &message)?;
+                if old == *place {
+                    tick_rises(&id, before.as_ref(), message)?;
                 }
             }
+        }
+        for (place, message) in patch.upserts {
+            let id = owned(&message, "id").unwrap_or_default();
             if let Some(other) = self.rows.insert(place, message) {
-                let other = text(&other, "id").unwrap_or_default().to_owned();
-                self.places.remove(&other);
-                return Err(broken("a place holds one message", format!("{other} is overwritten by {id} at {place}")));
+                let other = text(&other, "id").unwrap_or_default();
+                let detail = format!("{other} is overwritten by {id} at {place}");
+                return Err(broken("a place holds one message", detail));
             }
         }
         Ok(())

@@ -65,7 +65,6 @@ impl World {
             Effect::RememberUser { user_id, .. } => self.disks[profile].remembered = Some(user_id),
             Effect::CloseAll => {
                 tab.closed = true;
-                tab.screen.closed = true;
                 tab.transactions.clear();
                 tab.timer = None;
                 self.mark(id, "is closed");
@@ -179,14 +178,15 @@ impl World {
         } else {
             None
         };
+        if self.prints {
+            let words = describe(transaction);
+            self.note(|| format!("tab {id} has {words} {fault:?}"));
+        }
         let result = match fault {
             Some(fault) => Err(fault),
             None => self.run_transaction(id, profile, &database, transaction)?,
         };
         self.mark(id, if result.is_ok() { "commits" } else { "could not commit" });
-        let words = if self.prints { describe(transaction) } else { String::new() };
-        let outcome = result.as_ref().err().cloned();
-        self.note(|| format!("    {words} {outcome:?}"));
         if closed {
             return Ok(());
         }

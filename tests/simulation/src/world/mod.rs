@@ -315,6 +315,9 @@ impl World {
             }
         }
         self.look(id)?;
+        if let Some(tab) = self.tab(id) {
+            tab.screen.closed = tab.closed;
+        }
         self.begin_transaction(id);
         self.arm(id);
         Ok(())
