@@ -203,6 +203,7 @@ impl Engine {
 
     fn set_visible(&mut self, visible: bool) {
         self.visible = visible;
+        self.asked_to_yield &= !visible;
         self.watch.set_visible(self.now.mono, visible);
     }
 

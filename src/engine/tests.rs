@@ -1,7 +1,9 @@
 mod acts;
+mod browser;
 mod delivery;
 mod golden;
 mod reading;
 mod server;
 mod storage;
+mod tabs;
 mod world;

@@ -20,6 +20,13 @@ pub const BOOKING: &str = "b1";
 pub const OPERATOR: &str = "operator-1";
 pub const CLIENT: &str = "client-1";
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockAsk {
+    Acquire,
+    Steal,
+    Release,
+}
+
 pub struct World {
     pub engine: Engine,
     pub store: MemoryStore,
@@ -45,6 +52,8 @@ pub struct World {
     /// Nothing can be added until something was deleted.
     pub full_until_deleted: bool,
     pub lock_is_free: bool,
+    /// What the tab asked of its lock, where it is not simply free.
+    pub lock_asks: Vec<LockAsk>,
     pub updates: Vec<Update>,
     pub said: Vec<TabMessage>,
     /// Joins that the server refuses for their token.
@@ -95,6 +104,7 @@ impl World {
             keepalives: Vec::new(),
             full_until_deleted: false,
             lock_is_free: true,
+            lock_asks: Vec::new(),
             updates: Vec::new(),
             said: Vec::new(),
             refused_joins: 0,
@@ -110,6 +120,15 @@ impl World {
     pub fn started() -> Self {
         let mut world = Self::new();
         world.start();
+        world
+    }
+
+    /// One of several tabs, which somebody else gives the lock.
+    pub fn nth(nth: u8) -> Self {
+        let mut world = Self::new();
+        world.engine = Engine::new(world.engine.config.clone(), u64::from(nth));
+        world.next_id = nth * 50;
+        world.lock_is_free = false;
         world
     }
 
@@ -380,6 +399,9 @@ impl World {
                 vec![Input::Token { request, result: Ok(token) }]
             }
             Effect::AcquireLock { .. } if self.lock_is_free => vec![Input::LockGranted { exclusive: true }],
+            Effect::AcquireLock { .. } => self.ask_lock(LockAsk::Acquire),
+            Effect::StealLock { .. } => self.ask_lock(LockAsk::Steal),
+            Effect::ReleaseLock => self.ask_lock(LockAsk::Release),
             Effect::Socket(output) => self.socket(output),
             Effect::Tell(message) => {
                 self.said.push(message);
@@ -387,6 +409,11 @@ impl World {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn ask_lock(&mut self, ask: LockAsk) -> Vec<Input> {
+        self.lock_asks.push(ask);
+        Vec::new()
     }
 
     fn socket(&mut self, output: realtime::Output) -> Vec<Input> {
