@@ -147,11 +147,8 @@ impl Engine {
         if said == Some(status) || falls {
             return;
         }
-        if status == DeliveryStatus::Read {
-            self.said_delivery.remove(id);
-        } else {
-            self.said_delivery.insert(id.clone(), status);
-        }
+        // Also what was read stays known: a tab that follows may read a record of it that is older than the word.
+        self.said_delivery.insert(id.clone(), status);
         let conversation_id = conversation_id.to_owned();
         self.updates.push_back(Update::Delivery { conversation_id, id: id.clone(), status, retry_count, failure });
     }

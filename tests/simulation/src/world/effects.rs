@@ -21,6 +21,13 @@ impl World {
             return Err(broken("quiet after close", "an effect after CloseAll".into()));
         }
         let profile = tab.profile;
+        if matches!(effect, Effect::AcquireLock { .. } | Effect::StealLock { .. } | Effect::ReleaseLock) {
+            tab.claim = None;
+            let news = self.locks[profile].release(id);
+            self.spread_lock_news(news);
+        }
+        let locks_exist = self.profiles[profile].locks_exist;
+        let Some(tab) = self.tab(id) else { return Ok(()) };
         match effect {
             Effect::OpenStore { name } => {
                 let delay = self.latency();
@@ -33,33 +40,25 @@ impl World {
             Effect::AbortHttp { request } => self.abort(id, request),
             Effect::FetchToken { request } => self.give_token(id, request),
             Effect::Socket(output) => return self.socket(id, output),
+            Effect::AcquireLock { .. } | Effect::StealLock { .. } if !locks_exist => {
+                // The shell says so after a moment, and whoever leads then needs a lease.
+
+                self.weather.count(Fault::NoLocks);
+                let claim = self.now << 8 | id as u64;
+                self.claim(id, claim);
+                self.later(1_000, Event::Lock { tab: id, claim, granted: true });
+            }
             Effect::AcquireLock { name } => {
-                tab.claim = None;
-                let news = self.locks[profile].release(id);
+                let (claim, news) = self.locks[profile].request(&name, id);
+                self.claim(id, claim);
                 self.spread_lock_news(news);
-                if self.profiles[profile].locks_exist {
-                    let (claim, news) = self.locks[profile].request(&name, id);
-                    self.claim(id, claim);
-                    self.spread_lock_news(news);
-                } else {
-                    self.weather.count(Fault::NoLocks);
-                    let claim = self.now << 8 | id as u64;
-                    self.claim(id, claim);
-                    self.later(1_000, Event::Lock { tab: id, claim, granted: true });
-                }
             }
             Effect::StealLock { name } => {
-                let news = self.locks[profile].release(id);
-                self.spread_lock_news(news);
                 let (claim, news) = self.locks[profile].steal(&name, id);
                 self.claim(id, claim);
                 self.spread_lock_news(news);
             }
-            Effect::ReleaseLock => {
-                tab.claim = None;
-                let news = self.locks[profile].release(id);
-                self.spread_lock_news(news);
-            }
+            Effect::ReleaseLock => {}
             Effect::JoinTabs { name } => tab.channel = Some(name),
             Effect::Tell(message) => self.tell(id, &message),
             Effect::RememberUser { user_id, .. } => self.disks[profile].remembered = Some(user_id),

@@ -35,8 +35,7 @@ impl World {
                 true => self.rng.u64(20..180) * 1_000,
                 false => 3_600_000,
             };
-            // Tabs that take turns starve each other; the lease that replaces the turns is on its way.
-            let locks_exist = true;
+            let locks_exist = self.weather.chance(Fault::NoLocks) == 0;
             self.profiles.push(Profile {
                 signed_in: users.first().copied(),
                 users,
