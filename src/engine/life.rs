@@ -38,7 +38,8 @@ impl Engine {
                 let leading = self.role.generation().is_some();
                 let work = leading && (self.outbox.is_due(now) || self.sync.is_due(now) || self.receipt_waits());
                 let missing = self.session.missing().is_some_and(|missing| missing != Missing::Failed);
-                (work || self.realtime_wants_token || missing) && self.session.token(now, &self.user_id).is_none()
+                let aside = self.role == Role::Aside && !self.away && !self.is_outdated();
+                (work || self.realtime_wants_token || missing || aside) && self.session.token(now, &self.user_id).is_none()
             }
             _ => false,
         }

@@ -508,3 +508,17 @@ fn a_tab_that_follows_hears_from_the_leader_that_its_message_is_sent() {
     }
     assert_eq!(follower.announced(), ["sending", "sent"]);
 }
+
+#[test]
+fn a_tab_that_stepped_aside_asks_on_who_is_signed_in_also_when_the_app_could_not_say() {
+    let mut world = World::started();
+    world.signed_in = Some(CLIENT);
+    world.run_for(31_000);
+    world.send("hello");
+    world.provider_throws = true;
+    world.run_for(60_000);
+    world.provider_throws = false;
+    world.signed_in = Some(OPERATOR);
+    world.run_for(60_000);
+    assert_eq!(world.server.contents(BOOKING), ["hello"]);
+}

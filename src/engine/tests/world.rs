@@ -35,6 +35,8 @@ pub struct World {
     pub online: bool,
     /// `None`: nobody is signed in.
     pub signed_in: Option<&'static str>,
+    /// The app cannot say who is signed in.
+    pub provider_throws: bool,
     pub tokens_given: u64,
     /// The app goes on giving the token it gave last.
     pub keeps_token: bool,
@@ -92,6 +94,7 @@ impl World {
             now: Now { mono: 1_000, wall: 1_795_415_400_000 },
             online: true,
             signed_in: Some(OPERATOR),
+            provider_throws: false,
             tokens_given: 0,
             keeps_token: false,
             has_database: true,
@@ -396,7 +399,8 @@ impl World {
             Effect::FetchToken { request } => {
                 self.tokens_given += u64::from(!self.keeps_token);
                 let token = self.signed_in.map(|user| jwt(user, self.tokens_given));
-                vec![Input::Token { request, result: Ok(token) }]
+                let result = if self.provider_throws { Err("AuthRetryableFetchError".into()) } else { Ok(token) };
+                vec![Input::Token { request, result }]
             }
             Effect::AcquireLock { .. } if self.lock_is_free => vec![Input::LockGranted { exclusive: true }],
             Effect::AcquireLock { .. } => self.ask_lock(LockAsk::Acquire),
