@@ -61,20 +61,21 @@ impl Act {
 
     /// Another version of the package may speak here: what is not understood is `None`.
     pub fn from_value(value: &Value) -> Option<Self> {
-        let id = |field: &str| MessageId::parse(text(value, field)?);
-        let conversation_id = owned(value, "conversation_id");
-        Some(match text(value, "act")? {
-            "retry" => Act::Retry { conversation_id },
-            "cancel" => Act::Cancel { conversation_id: conversation_id?, id: id("id")? },
-            "edit" => Act::Edit {
-                conversation_id: conversation_id?,
-                id: id("id")?,
-                edit_id: id("edit_id")?,
-                content: owned(value, "content")?,
-            },
-            "discard" => Act::Discard { conversation_id: conversation_id?, id: id("id")? },
-            _ => return None,
-        })
+        let parse = |field: &str| text(value, field).and_then(MessageId::parse);
+        let (act, conversation_id) = (text(value, "act")?, owned(value, "conversation_id"));
+        if act == "retry" {
+            return Some(Act::Retry { conversation_id });
+        }
+        let (conversation_id, id) = (conversation_id?, parse("id")?);
+        match act {
+            "cancel" => Some(Act::Cancel { conversation_id, id }),
+            "edit" => {
+                let (edit_id, content) = (parse("edit_id")?, owned(value, "content")?);
+                Some(Act::Edit { conversation_id, id, edit_id, content })
+            }
+            "discard" => Some(Act::Discard { conversation_id, id }),
+            _ => None,
+        }
     }
 }
 

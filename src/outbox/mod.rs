@@ -245,29 +245,7 @@ impl Outbox {
         }
         self.paused_until = None;
         self.waiting_auth = false;
-        let due = self.lanes.iter().filter(|(_, lane)| self.is_lane_due(lane, now));
-        let mut heads: Vec<(u64, String)> = due.filter_map(|(id, lane)| Some((lane.head()?, id.clone()))).collect();
-        heads.sort_unstable();
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        'full: for (head, conversation_id) in heads {
-            let Some(lane) = self.lanes.get(&conversation_id) else { continue };
-            let carried = |key| Carried { conversation_id: conversation_id.clone(), key, replaced: false };
-            if lane.stumbles() {
-                if rows.is_empty() {
-                    rows.push(carried(head));
-                    break;
-                }
-                continue;
-            }
-            for (key, row) in lane.rows.iter().filter(|(_, row)| row.refused.is_none()) {
-                bytes += row.envelope.weight();
-                if rows.len() == self.limit || (bytes > MAX_BYTES && !rows.is_empty()) {
-                    break 'full;
-                }
-                rows.push(carried(*key));
-            }
-        }
-        let flight = Flight { rows };
+        let flight = Flight { rows: self.carry(Some(now), self.limit, MAX_BYTES) };
         self.touched.extend(flight.conversations());
         self.flight = Some(flight.clone());
         self.will_be_sent(flight.rows)
@@ -275,22 +253,38 @@ impl Outbox {
 
     /// The front of each lane, as far as it was read from the database and fits: what a page that goes away repeats.
     pub fn front(&mut self, max_bytes: usize) -> Vec<&Envelope> {
-        let lanes = self.lanes.iter();
-        let mut heads: Vec<(u64, &String)> = lanes.filter_map(|(id, lane)| Some((lane.head()?, id))).collect();
+        let rows = self.carry(None, MAX_ROWS, max_bytes);
+        self.will_be_sent(rows)
+    }
+
+    /// Lane after lane from its front, the oldest head first, as far as they fit: of those that are due, or of all.
+    fn carry(&self, due: Option<u64>, max_rows: usize, max_bytes: usize) -> Vec<Carried> {
+        let lanes = self.lanes.values().filter(|lane| due.is_none_or(|now| self.is_lane_due(lane, now)));
+        let mut heads: Vec<u64> = lanes.filter_map(Lane::head).collect();
         heads.sort_unstable();
         let (mut rows, mut bytes) = (Vec::new(), 0);
-        'full: for (_, conversation_id) in heads {
-            let lane = self.lanes.get(conversation_id).into_iter().flat_map(|lane| &lane.rows);
-            let wanted = lane.filter(|(_, row)| row.refused.is_none());
-            for (key, row) in wanted.take_while(|(key, _)| **key <= self.read_through) {
-                bytes += row.envelope.weight();
-                if bytes > max_bytes {
-                    break 'full;
+        for head in heads {
+            let Some((id, lane)) = self.lanes.iter().find(|(_, lane)| lane.head() == Some(head)) else { continue };
+            let alone = due.is_some() && lane.stumbles();
+            if alone && !rows.is_empty() {
+                continue;
+            }
+            for (key, row) in lane.rows.iter().filter(|(_, row)| row.refused.is_none()) {
+                if due.is_none() && *key > self.read_through {
+                    break;
                 }
-                rows.push(Carried { conversation_id: conversation_id.clone(), key: *key, replaced: false });
+                bytes += row.envelope.weight();
+                let fits = bytes <= max_bytes || (due.is_some() && rows.is_empty());
+                if rows.len() == max_rows || !fits {
+                    return rows;
+                }
+                rows.push(Carried { conversation_id: id.clone(), key: *key, replaced: false });
+                if alone {
+                    return rows;
+                }
             }
         }
-        self.will_be_sent(rows)
+        rows
     }
 
     fn will_be_sent(&mut self, rows: Vec<Carried>) -> Vec<&Envelope> {
@@ -356,9 +350,7 @@ impl Outbox {
     pub fn seen(&mut self, message: &StoredMessage) -> Option<Seen> {
         let lane = self.lanes.get_mut(&message.conversation_id)?;
         let (key, row) = lane.rows.iter().find(|(_, row)| row.envelope.id == message.id)?;
-        let conversation_id = &message.conversation_id;
-        let rows = self.flight.iter().flat_map(|flight| &flight.rows);
-        if rows.into_iter().any(|carried| carried.key == *key && carried.conversation_id == *conversation_id) {
+        if self.flight.iter().flat_map(|flight| &flight.rows).any(|carried| carried.key == *key) {
             return Some(Seen::UnderWay);
         }
         let as_sent = row.envelope.kind == message.kind;

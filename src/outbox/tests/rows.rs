@@ -171,6 +171,18 @@ fn a_request_is_filled_up_to_its_bytes_and_never_empty() {
 }
 
 #[test]
+fn rows_that_fill_a_request_to_the_byte_still_fit() {
+    let half = |n: u8| Envelope { content: "x".repeat(128 * 1024 - 256 - 2), ..envelope("a", n) };
+    assert_eq!(half(1).weight(), 128 * 1024);
+    let mut outbox = Outbox::new(true, 1);
+    for n in 1..=3 {
+        outbox.add(u64::from(n), half(n));
+    }
+    assert_eq!(outbox.take_request(0).len(), 2);
+    assert!(outbox.is_in_flight());
+}
+
+#[test]
 fn a_request_that_is_full_carries_no_later_lane() {
     let mut outbox = filled(&["a", "a", "b"]);
     take(&mut outbox, 0);
