@@ -10,6 +10,9 @@ use crate::{
     tabs::{BEAT_MS, Duty, Leader, Role, TabMessage, yields},
 };
 
+/// The low bits of a generation count; those above are drawn with each new database.
+pub(super) const COUNT_BITS: u32 = 20;
+
 const LOST: &str =
     "unable to go on with what was kept on this device; because the site's data was deleted, with what was unsent";
 
@@ -40,15 +43,15 @@ impl Engine {
         self.role = Role::Taking;
         self.leases = !exclusive;
         let mut operations = self.lease_operations();
-        operations.push(Operation::RaiseGeneration);
+        let first = (self.rng.u64(1..1 << (53 - COUNT_BITS)) << COUNT_BITS) + 1;
+        operations.push(Operation::RaiseGeneration { first });
         self.store(Request::RaiseGeneration, Transaction::strict(operations));
     }
 
     pub(super) fn generation_raised(&mut self, result: StoreResult) {
         match result.as_deref() {
             Ok([.., Reply::Key(generation)]) => {
-                // It only ever counts up, in one and the same database.
-                if *generation <= self.last_generation {
+                if self.last_generation != 0 && self.last_generation >> COUNT_BITS != *generation >> COUNT_BITS {
                     self.problem(None, "storage_lost", LOST);
                 }
                 self.last_generation = *generation;

@@ -192,6 +192,7 @@ pub struct Engine {
     cursors_read: bool,
     /// The last one that this tab led under.
     last_generation: u64,
+    rng: fastrand::Rng,
     /// Writes to the cache that wait for the one before, by conversation.
     saving: LiteMap<String, Option<Vec<Operation>>>,
     /// After a read or a lead that the database refused.
@@ -274,6 +275,7 @@ impl Engine {
             said_delivery: LiteMap::new(),
             problems: Vec::new(),
             tell_changed: false,
+            rng: seeds,
             config,
         }
     }

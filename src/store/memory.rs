@@ -75,8 +75,8 @@ impl MemoryStore {
                 let found = self.records.iter().filter(|((of, key), _)| of == table && in_range(key));
                 Reply::List(found.map(|(_, value)| value.clone()).collect())
             }
-            Operation::RaiseGeneration => {
-                let generation = self.generation() + 1;
+            Operation::RaiseGeneration { first } => {
+                let generation = if self.generation() == 0 { *first } else { self.generation() + 1 };
                 let record = super::generation_record(generation);
                 self.records.insert((Table::Meta, Key::Text(GENERATION.into())), record);
                 Reply::Key(generation)

@@ -85,8 +85,11 @@ pub enum Operation {
         from: Key,
         to: Key,
     },
-    /// Counts the generation up by one and answers the new one as [`Reply::Key`].
-    RaiseGeneration,
+    /// Counts the generation up by one and answers the new one as [`Reply::Key`]. In a new database it is `first`, which
+    /// no other database had: what a leader of a deleted one still has on its way must not pass for this one's.
+    RaiseGeneration {
+        first: u64,
+    },
     /// Takes or renews the lease for this tab. The transaction fails with [`StoreError::Leased`] while another tab holds
     /// it.
     TakeLease {

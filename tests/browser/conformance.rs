@@ -165,14 +165,17 @@ async fn one_bad_operation_undoes_the_whole_transaction(store: &impl Backend) {
 
 async fn the_generation_counts_up_from_one(store: &impl Backend) {
     for generation in 1..=3 {
-        assert_eq!(store.run(strict([Operation::RaiseGeneration])).await, Ok(vec![Reply::Key(generation)]));
+        assert_eq!(
+            store.run(strict([Operation::RaiseGeneration { first: 1 }])).await,
+            Ok(vec![Reply::Key(generation)])
+        );
     }
-    let answers = store.run(strict([Operation::RaiseGeneration, add(json!({}))]).of_generation(3)).await;
+    let answers = store.run(strict([Operation::RaiseGeneration { first: 1 }, add(json!({}))]).of_generation(3)).await;
     assert_eq!(answers, Ok(vec![Reply::Key(4), Reply::Key(1)]));
 }
 
 async fn a_transaction_of_another_generation_changes_nothing(store: &impl Backend) {
-    store.run(strict([Operation::RaiseGeneration, add(json!({"id": "a"}))])).await.unwrap();
+    store.run(strict([Operation::RaiseGeneration { first: 1 }, add(json!({"id": "a"}))])).await.unwrap();
     for stale in [0, 2] {
         let writes = strict([add(json!({"id": "b"})), Operation::Delete { table: Table::Outbox, key: Key::Number(1) }]);
         assert_eq!(store.run(writes.of_generation(stale)).await, Err(StoreError::Robbed));
@@ -184,10 +187,10 @@ async fn a_transaction_of_another_generation_changes_nothing(store: &impl Backen
 }
 
 async fn a_fresh_lease_keeps_everybody_else_out(store: &impl Backend) {
-    let take = |owner, now| strict([lease(owner, now), Operation::RaiseGeneration]);
+    let take = |owner, now| strict([lease(owner, now), Operation::RaiseGeneration { first: 1 }]);
     assert_eq!(store.run(take(1, 100_000)).await, Ok(vec![Reply::Done, Reply::Key(1)]));
     for now in [100_000, 114_999] {
-        let with_more = strict([add(json!({"id": "a"})), Operation::RaiseGeneration, lease(2, now)]);
+        let with_more = strict([add(json!({"id": "a"})), Operation::RaiseGeneration { first: 1 }, lease(2, now)]);
         assert_eq!(store.run(with_more).await, Err(StoreError::Leased { until: 115_000 }));
     }
     assert_eq!(records(store, outbox()).await, [] as [Value; 0], "all of it is undone");
@@ -205,9 +208,9 @@ async fn a_lease_that_ran_out_or_lasts_too_long_is_anybodys(store: &impl Backend
 }
 
 async fn a_lease_is_renewed_and_given_up_under_its_generation_only(store: &impl Backend) {
-    store.run(strict([lease(1, 100_000), Operation::RaiseGeneration])).await.unwrap();
+    store.run(strict([lease(1, 100_000), Operation::RaiseGeneration { first: 1 }])).await.unwrap();
     assert_eq!(store.run(relaxed([lease(1, 110_000)]).of_generation(1)).await, Ok(vec![Reply::Done]));
-    store.run(strict([lease(2, 125_000), Operation::RaiseGeneration])).await.unwrap();
+    store.run(strict([lease(2, 125_000), Operation::RaiseGeneration { first: 1 }])).await.unwrap();
     let give_up = || relaxed([Operation::Delete { table: Table::Meta, key: Key::Text("lease".into()) }]);
     assert_eq!(store.run(relaxed([lease(1, 140_000)]).of_generation(1)).await, Err(StoreError::Robbed));
     assert_eq!(store.run(give_up().of_generation(1)).await, Err(StoreError::Robbed));
@@ -272,7 +275,7 @@ async fn a_read_sees_one_state_of_all_tables(store: &impl Backend) {
     let generation = Operation::Get { table: Table::Meta, key: Key::Text(GENERATION.into()) };
     let other = store.another().await;
     for n in 1..=10 {
-        let write = other.run(strict([add(json!({})), Operation::RaiseGeneration]));
+        let write = other.run(strict([add(json!({})), Operation::RaiseGeneration { first: 1 }]));
         let read = store.run(relaxed([outbox(), generation.clone(), outbox()]));
         let (written, seen) = both(write, read).await;
         assert!(written.is_ok());
@@ -308,9 +311,9 @@ async fn two_tabs_add_to_one_order_and_see_what_the_other_did(store: &impl Backe
 
 async fn a_lead_that_one_tab_takes_is_over_in_the_other(store: &impl Backend) {
     let other = store.another().await;
-    assert_eq!(store.run(strict([Operation::RaiseGeneration])).await, Ok(vec![Reply::Key(1)]));
+    assert_eq!(store.run(strict([Operation::RaiseGeneration { first: 1 }])).await, Ok(vec![Reply::Key(1)]));
     assert!(store.run(strict([add(json!({}))]).of_generation(1)).await.is_ok());
-    assert_eq!(other.run(strict([Operation::RaiseGeneration])).await, Ok(vec![Reply::Key(2)]));
+    assert_eq!(other.run(strict([Operation::RaiseGeneration { first: 1 }])).await, Ok(vec![Reply::Key(2)]));
     assert_eq!(store.run(strict([add(json!({}))]).of_generation(1)).await, Err(StoreError::Robbed));
     assert!(other.run(strict([add(json!({}))]).of_generation(2)).await.is_ok());
     assert_eq!(records(store, outbox()).await.len(), 2);

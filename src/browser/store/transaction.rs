@@ -123,7 +123,7 @@ fn table_of(operation: &Operation) -> Table {
         | Operation::DeleteRange { table, .. }
         | Operation::Get { table, .. }
         | Operation::List { table, .. } => *table,
-        Operation::RaiseGeneration | Operation::TakeLease { .. } => Table::Meta,
+        Operation::RaiseGeneration { .. } | Operation::TakeLease { .. } => Table::Meta,
     }
 }
 
@@ -162,16 +162,17 @@ fn issue(course: &Rc<Course>, operation: &Operation) -> Result<Pending, StoreErr
             Some(range) => Pending::List(table.get_all_with_key(&range).map_err(failed)?),
             None => Pending::EmptyRange,
         },
-        Operation::RaiseGeneration => raise_generation(course)?,
+        Operation::RaiseGeneration { first } => raise_generation(course, *first)?,
         Operation::TakeLease { owner, now } => take_lease(course, *owner, *now)?,
     })
 }
 
-fn raise_generation(course: &Rc<Course>) -> Result<Pending, StoreError> {
+fn raise_generation(course: &Rc<Course>, first: u64) -> Result<Pending, StoreError> {
     let raised = Rc::new(Cell::new(0));
     let answer = Rc::clone(&raised);
     let handler = on_meta(course, GENERATION, move |course, record, meta| {
-        answer.set(generation_in(&record) + 1);
+        let held = generation_in(&record);
+        answer.set(if held == 0 { first } else { held + 1 });
         course.put(meta, &generation_record(answer.get()));
     })?;
     Ok(Pending::Generation { raised, _handler: handler })

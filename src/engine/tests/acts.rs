@@ -144,7 +144,8 @@ fn schedule_8_an_answer_of_a_robbed_leader_writes_nothing_over_the_new_ones_rows
     record["kind"] = "delete".into();
     record["target_id"] = m0.as_str().into();
     record["content"] = "".into();
-    let cancelled = vec![Operation::RaiseGeneration, Operation::Put { table: Table::Outbox, value: record.clone() }];
+    let cancelled =
+        vec![Operation::RaiseGeneration { first: 1 }, Operation::Put { table: Table::Outbox, value: record.clone() }];
     world.store.run(&Transaction::strict(cancelled)).expect("commits");
     world.lock_is_free = false;
     world.arrive();
@@ -383,7 +384,7 @@ fn a_tab_that_follows_keeps_its_acts_until_it_leads() {
 fn an_act_of_a_robbed_leader_is_kept_until_it_leads_again() {
     let mut world = World::started();
     let m0 = under_way(&mut world, "m0");
-    world.store.run(&Transaction::strict(vec![Operation::RaiseGeneration])).expect("commits");
+    world.store.run(&Transaction::strict(vec![Operation::RaiseGeneration { first: 1 }])).expect("commits");
     world.lock_is_free = false;
     cancel(&mut world, 50, &m0);
     assert!(!world.is_done(50) && world.failure_of(50).is_none());
@@ -399,7 +400,7 @@ fn so_it_is_when_it_was_robbed_between_plan_and_commit() {
     let m0 = under_way(&mut world, "m0");
     world.holds_writes = true;
     cancel(&mut world, 50, &m0);
-    world.store.run(&Transaction::strict(vec![Operation::RaiseGeneration])).expect("commits");
+    world.store.run(&Transaction::strict(vec![Operation::RaiseGeneration { first: 1 }])).expect("commits");
     world.lock_is_free = false;
     world.holds_writes = false;
     world.release_writes(Vec::new());

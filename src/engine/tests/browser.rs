@@ -150,6 +150,11 @@ impl Browser {
         self.tabs[nth].world.engine.role
     }
 
+    /// How often somebody took the lead in this database.
+    pub fn leads(&self) -> u64 {
+        self.store.generation() & ((1 << crate::engine::lead::COUNT_BITS) - 1)
+    }
+
     /// The one that leads, as far as it knows.
     pub fn leader(&self) -> Option<usize> {
         let leads = |nth: &usize| self.tabs[*nth].alive && self.role(*nth).generation().is_some();

@@ -407,7 +407,10 @@ fn a_leader_finds_rows_of_another_tab_without_being_told() {
 #[test]
 fn a_robbed_leader_writes_nothing_more_and_queues_for_the_lead_again() {
     let mut world = World::started();
-    world.store.run(&crate::store::Transaction::strict(vec![crate::store::Operation::RaiseGeneration])).unwrap();
+    world
+        .store
+        .run(&crate::store::Transaction::strict(vec![crate::store::Operation::RaiseGeneration { first: 1 }]))
+        .unwrap();
     world.lock_is_free = false;
     world.send("hello");
     assert_eq!(world.server.contents(BOOKING).len(), 0, "it may not even build a request");

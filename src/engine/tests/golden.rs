@@ -124,9 +124,10 @@ fn the_cache_of_an_earlier_page_is_shown_before_the_server_says_anything() {
         (Table::Meta, golden!("generation")),
     ]);
     world.online = false;
+    let before = world.store.generation();
     world.start();
     assert_eq!(world.screen(), [("Is Tuesday fine?".to_owned(), "sent".to_owned())]);
-    assert_eq!(world.store.generation(), 2, "it goes on counting");
+    assert_eq!(world.store.generation(), before + 1, "it goes on counting");
 }
 
 #[test]

@@ -264,7 +264,7 @@ fn a_lead_that_comes_back_believes_the_database_and_not_what_it_remembers() {
     world.receive(&id(1), "one");
     world.server.post(BOOKING, CLIENT, &id(2), "two");
     // Another tab leads meanwhile: what this one writes is refused.
-    world.store.run(&Transaction::strict(vec![Operation::RaiseGeneration])).unwrap();
+    world.store.run(&Transaction::strict(vec![Operation::RaiseGeneration { first: 1 }])).unwrap();
     world.feed(Input::Timer);
     world.run_for(61_000);
     world.restart();

@@ -5,7 +5,7 @@ use crate::{
     engine::{Command, Input, PageEvent, Update},
     json,
     message::MessageId,
-    store::{LEASE_MS, Operation, Table, Transaction},
+    store::{LEASE_MS, Operation, StoreError, Table, Transaction},
     tabs::{BEAT_MS, Role, TabMessage},
 };
 
@@ -37,7 +37,7 @@ fn one_tab_leads_and_sends_what_every_tab_enqueues() {
     assert_eq!(browser.contents().len(), 4);
     assert_eq!(browser.store.table(Table::Outbox).count(), 0);
     browser.run_for(120_000);
-    assert_eq!((browser.leader(), browser.store.generation()), (Some(0), 1), "nobody disturbs a leader that is well");
+    assert_eq!((browser.leader(), browser.leads()), (Some(0), 1), "nobody disturbs a leader that is well");
 }
 
 #[test]
@@ -72,9 +72,9 @@ fn a_tab_that_dies_while_it_takes_the_lead_leaves_nobody_stuck() {
     browser.tabs[1].world.holds_writes = true;
     browser.crash(0);
     assert_eq!(browser.role(1), Role::Taking);
-    browser.store.run(&Transaction::strict(vec![Operation::RaiseGeneration])).unwrap();
+    browser.store.run(&Transaction::strict(vec![Operation::RaiseGeneration { first: 1 }])).unwrap();
     browser.crash(1);
-    assert_eq!(browser.role(2), Role::Leading { generation: 3 });
+    assert_eq!((browser.leads(), browser.leader()), (3, Some(2)));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_page_that_freezes_or_leaves_lets_go_at_once_and_queues_again_when_it_is_bac
         assert_eq!((browser.role(0), browser.status(0)), (Role::Following, "connected"), "{back:?}");
         assert_eq!(browser.tabs[0].world.screen(), [("meanwhile".to_owned(), "sent".to_owned())], "it reads anew");
         browser.run_for(30_000);
-        assert_eq!((browser.leader(), browser.store.generation()), (Some(1), 2));
+        assert_eq!((browser.leader(), browser.leads()), (Some(1), 2));
     }
 }
 
@@ -146,7 +146,7 @@ fn a_tab_that_comes_into_sight_asks_at_once_and_a_healthy_leader_stays() {
     browser.page(1, PageEvent::Visible);
     assert_eq!(browser.said(1, |message| *message == TabMessage::Ping), pings + 1);
     browser.run_for(60_000);
-    assert_eq!(browser.store.generation(), 1);
+    assert_eq!(browser.leads(), 1);
     browser.sleep(0);
     browser.page(1, PageEvent::Visible);
     browser.run_for(4_000);
@@ -175,9 +175,9 @@ fn of_many_followers_one_takes_over_and_the_others_hear_of_it() {
     let mut browser = Browser::with_tabs(5);
     browser.sleep(0);
     browser.run_for(TAKEN_BY);
-    assert_eq!(browser.store.generation(), 2, "one of them lost its patience first");
+    assert_eq!(browser.leads(), 2, "one of them lost its patience first");
     browser.run_for(60_000);
-    assert_eq!(browser.store.generation(), 2);
+    assert_eq!(browser.leads(), 2);
 }
 
 #[test]
@@ -249,10 +249,10 @@ fn schedule_10_a_leader_with_a_stale_generation_releases_the_lock_and_queues_ane
     browser.sleep(0);
     browser.run_for(TAKEN_BY);
     // The robbed tab thaws, raises the generation once more behind the thief's back, and dies.
-    browser.store.run(&Transaction::strict(vec![Operation::RaiseGeneration])).unwrap();
+    browser.store.run(&Transaction::strict(vec![Operation::RaiseGeneration { first: 1 }])).unwrap();
     browser.crash(0);
     browser.run_for(BEAT_MS);
-    assert_eq!(browser.role(1), Role::Leading { generation: 4 });
+    assert_eq!((browser.leads(), browser.leader()), (4, Some(1)));
     browser.at(1, |tab| tab.send("not stuck"));
     assert_eq!(browser.contents(), ["not stuck"]);
 }
@@ -299,7 +299,7 @@ fn two_tabs_in_sight_leave_each_other_alone() {
     let mut browser = Browser::with_tabs(2);
     browser.run_for(120_000);
     assert_eq!(browser.said(1, |message| *message == TabMessage::Yield), 0);
-    assert_eq!(browser.store.generation(), 1);
+    assert_eq!(browser.leads(), 1);
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn a_tab_that_is_looked_at_only_in_passing_does_not_take_the_lead() {
     browser.run_for(BEAT_MS - 1);
     browser.page(1, PageEvent::Hidden);
     browser.run_for(60_000);
-    assert_eq!((browser.leader(), browser.store.generation()), (Some(0), 1));
+    assert_eq!((browser.leader(), browser.leads()), (Some(0), 1));
 }
 
 #[test]
@@ -618,7 +618,7 @@ fn without_web_locks_a_lease_decides_and_is_renewed_at_every_beat() {
         browser.at(nth, |tab| tab.send("from a tab"));
     }
     browser.run_for(120_000);
-    assert_eq!((browser.leader(), browser.store.generation()), (Some(0), 1));
+    assert_eq!((browser.leader(), browser.leads()), (Some(0), 1));
     assert_eq!(browser.contents().len(), 3);
     assert_eq!((browser.status(1), browser.sync(2)), ("connected", "live"));
     assert_eq!(browser.tabs[1].world.connections(), ["connecting", "connected"], "it does not flicker");
@@ -643,7 +643,7 @@ fn a_frozen_page_gives_its_lease_up() {
     browser.wake(0);
     browser.page(0, PageEvent::Resumed);
     browser.run_for(60_000);
-    assert_eq!((browser.leader(), browser.store.generation()), (Some(1), 2));
+    assert_eq!((browser.leader(), browser.leads()), (Some(1), 2));
 }
 
 #[test]
@@ -692,7 +692,7 @@ fn without_web_locks_too_a_hidden_leader_yields() {
     browser.run_for(3 * BEAT_MS);
     assert_eq!(browser.leader(), Some(1));
     browser.run_for(60_000);
-    assert_eq!((browser.leader(), browser.store.generation()), (Some(1), 2));
+    assert_eq!((browser.leader(), browser.leads()), (Some(1), 2));
 }
 
 #[test]
@@ -707,4 +707,15 @@ fn a_lost_answer_on_the_way_through_three_leaders_is_sent_once() {
     browser.run_for(20_000);
     assert_eq!(browser.contents(), ["first", "second"]);
     assert_eq!(browser.leader(), Some(2));
+}
+
+#[test]
+fn a_lead_in_a_new_database_is_no_lead_of_the_deleted_one() {
+    let mut browser = Browser::with_tabs(2);
+    let old = browser.store.generation();
+    browser.store = crate::store::MemoryStore::default();
+    browser.crash(0);
+    assert_eq!((browser.leads(), browser.leader()), (1, Some(1)));
+    let late = Transaction::strict(vec![Operation::Add { value: json!({}) }]).of_generation(old);
+    assert_eq!(browser.store.run(&late), Err(StoreError::Robbed));
 }

@@ -58,7 +58,7 @@ fn act(world: &mut World, step: &Value) {
         "lock" if value.as_bool() == Some(true) => world.grant_lock(),
         "lock" => world.feed(Input::LockLost),
         // Another tab took the lead.
-        "robbed" => world.transact(&Transaction::strict(vec![Operation::RaiseGeneration])),
+        "robbed" => world.transact(&Transaction::strict(vec![Operation::RaiseGeneration { first: 1 }])),
         "retry" => world.command(Command::Retry { op: 0, conversation_id: owned(step, name) }),
         "cancel" => world.give_up(value, |conversation_id, id| Command::Cancel { op: 0, conversation_id, id }),
         "discard" => world.give_up(value, |conversation_id, id| Command::Discard { op: 0, conversation_id, id }),

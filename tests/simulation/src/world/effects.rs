@@ -202,8 +202,8 @@ impl World {
         transaction: &Transaction,
     ) -> Result<surechat::store::StoreResult, Broken> {
         let (result, removed) = self.disks[profile].open(name).run(transaction);
-        if let Ok([Reply::Key(generation)]) = result.as_deref()
-            && matches!(transaction.operations.as_slice(), [Operation::RaiseGeneration])
+        let raised = transaction.operations.iter().position(|it| matches!(it, Operation::RaiseGeneration { .. }));
+        if let Some(Reply::Key(generation)) = raised.and_then(|place| result.as_ref().ok()?.get(place))
             && let Some(tab) = self.tabs[id].as_deref_mut()
         {
             tab.generation = Some(*generation);
@@ -243,7 +243,7 @@ fn describe(transaction: &Transaction) -> String {
         Operation::Get { table, .. } => format!("get {}", table.name()),
         Operation::List { table, .. } => format!("list {}", table.name()),
         Operation::TakeLease { .. } => "take the lease".to_owned(),
-        Operation::RaiseGeneration => "raise".to_owned(),
+        Operation::RaiseGeneration { .. } => "raise".to_owned(),
     });
     let words: Vec<String> = words.collect();
     format!("[{}] of generation {:?}", words.join(", "), transaction.generation)
