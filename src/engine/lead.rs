@@ -20,7 +20,7 @@ impl Engine {
     // ---- on the way to it
 
     pub(super) fn queue_for_lead(&mut self) {
-        if self.is_outdated() || self.away || self.closing.is_some() {
+        if self.is_outdated() || self.away.is_some() || self.closing.is_some() {
             return;
         }
         self.role = Role::Following;
@@ -256,7 +256,7 @@ impl Engine {
 
     pub(super) fn on_heard(&mut self, message: TabMessage) {
         // A page that is frozen with a transaction open would hold up every other tab.
-        if self.phase != Phase::Running || self.away {
+        if self.phase != Phase::Running || self.away.is_some() {
             return;
         }
         if let TabMessage::Acted { from, op, error } = message {

@@ -13,6 +13,8 @@ use crate::{
 pub(super) const STORE_PAUSE_MS: u64 = 5_000;
 /// How long the app may take to say who is signed in before the last one to be so is believed.
 const IDENTITY_TIMEOUT_MS: u64 = 5_000;
+/// A page that freezes or leaves does so sooner.
+const AWAY_MS: u64 = 5_000;
 const UNCOUNTED: &str = "unable to tell what is unsent; because the database could not be read";
 
 impl Engine {
@@ -38,8 +40,9 @@ impl Engine {
                 let leading = self.role.generation().is_some();
                 let work = leading && (self.outbox.is_due(now) || self.sync.is_due(now) || self.receipt_waits());
                 let missing = self.session.missing().is_some_and(|missing| missing != Missing::Failed);
-                let aside = self.role == Role::Aside && !self.away && !self.is_outdated();
-                (work || self.realtime_wants_token || missing || aside) && self.session.token(now, &self.user_id).is_none()
+                let aside = self.role == Role::Aside && self.away.is_none() && !self.is_outdated();
+                (work || self.realtime_wants_token || missing || aside)
+                    && self.session.token(now, &self.user_id).is_none()
             }
             _ => false,
         }
@@ -189,7 +192,7 @@ impl Engine {
                 self.come_back();
             }
             PageEvent::Frozen | PageEvent::Leaving => {
-                self.away = true;
+                self.away = Some(now + AWAY_MS);
                 if self.phase == Phase::Running {
                     if event == PageEvent::Leaving {
                         self.keepalive();
@@ -209,8 +212,8 @@ impl Engine {
     }
 
     /// After sleep nothing that was remembered is believed.
-    fn come_back(&mut self) {
-        self.away = false;
+    pub(super) fn come_back(&mut self) {
+        self.away = None;
         self.realtime.handle(self.now.mono, realtime::Input::Woke);
         self.wake();
         if self.phase != Phase::Running {

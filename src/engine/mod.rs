@@ -147,8 +147,8 @@ pub struct Engine {
     user_id: String,
     remembered_user: Option<String>,
     visible: bool,
-    /// The page is frozen or gone: it may come back.
-    away: bool,
+    /// The page said that it freezes or leaves. If it still works by then, it did neither.
+    away: Option<u64>,
     /// `false`: there is no database, and nothing is promised.
     durable: bool,
     /// Why there is none.
@@ -229,7 +229,7 @@ impl Engine {
             user_id: String::new(),
             remembered_user: None,
             visible: true,
-            away: false,
+            away: None,
             durable: true,
             storage_error: StoreError::Unavailable(String::new()),
             session: Session::default(),
@@ -325,6 +325,7 @@ impl Engine {
             (self.sync.deadline().filter(|_| leading && self.cursors_read && !wants_token), DeadlineReason::Sync),
             (only(leading && self.receipt_waits() && !wants_token, self.ack_not_before), DeadlineReason::Receipts),
             (self.beat_deadline(), DeadlineReason::Beat),
+            (self.away, DeadlineReason::Beat),
             (only(self.waits_for_storage(), self.store_not_before), DeadlineReason::Storage),
             (self.realtime.poll_timeout().map(|(at, _)| at), DeadlineReason::Realtime),
         ]
@@ -392,6 +393,9 @@ impl Engine {
             && until <= now
         {
             self.identify_by_memory();
+        }
+        if self.away.is_some_and(|until| until <= now) {
+            self.come_back();
         }
         self.watch_over_the_lead();
         if self.role == Role::Refused && self.store_not_before <= now {

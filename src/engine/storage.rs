@@ -97,7 +97,7 @@ impl Engine {
 
     /// What could not be read, once more.
     pub(super) fn read_again(&mut self) {
-        if !self.durable || self.away || self.now.mono < self.store_not_before {
+        if !self.durable || self.away.is_some() || self.now.mono < self.store_not_before {
             return;
         }
         if std::mem::take(&mut self.reread) {

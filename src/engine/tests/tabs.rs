@@ -113,6 +113,18 @@ fn a_token_that_comes_after_the_freeze_does_not_make_a_sleeper_wait_for_the_lock
 }
 
 #[test]
+fn a_page_that_said_it_would_freeze_and_works_on_comes_back_by_itself() {
+    for event in [PageEvent::Frozen, PageEvent::Leaving] {
+        let mut browser = Browser::with_tabs(1);
+        browser.page(0, event);
+        browser.run_for(4_999);
+        assert_eq!(browser.leader(), None);
+        browser.run_for(1);
+        assert_eq!(browser.leader(), Some(0));
+    }
+}
+
+#[test]
 fn a_leader_that_is_stuck_is_robbed_within_bounded_time() {
     let mut browser = Browser::with_tabs(2);
     browser.at(0, |tab| tab.send("before"));
