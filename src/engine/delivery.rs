@@ -253,17 +253,16 @@ impl Engine {
     }
 
     /// The leader has sent it, perhaps for this tab.
-    pub(super) fn hear_sent(&mut self, row: &Value) {
-        let Some(message) = StoredMessage::from_row(row) else { return };
+    pub(super) fn hear_sent(&mut self, message: &StoredMessage) {
         if self.said_delivery.get(&message.id).is_some_and(|said| *said < DeliveryStatus::Sent) {
-            self.note_sent(&message);
+            self.note_sent(message);
         }
     }
 
     /// An own message is on the server: from here on its ticks are followed.
     fn note_sent(&mut self, message: &StoredMessage) {
         if self.role.generation().is_some() {
-            self.tell(TabMessage::Sent { row: message.to_row() });
+            self.tell(TabMessage::Sent { message: message.clone() });
         }
         if message.kind == Kind::Message {
             self.awaiting_ticks.push(message.clone());

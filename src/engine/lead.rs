@@ -296,7 +296,7 @@ impl Engine {
             }
             TabMessage::Enqueued => self.read_outbox(),
             TabMessage::Changed => self.read_anew(),
-            TabMessage::Sent { row } => self.hear_sent(&row),
+            TabMessage::Sent { message } => self.hear_sent(&message),
             TabMessage::Problem { conversation_id, error } => self.hear_problem(conversation_id, error),
             _ => {}
         }

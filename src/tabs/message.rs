@@ -3,6 +3,7 @@
 use crate::{
     health::ConnectionStatus,
     json::{Value, number, object, owned, text},
+    message::StoredMessage,
 };
 
 /// How things are with the leader.
@@ -28,8 +29,8 @@ pub enum TabMessage {
     Enqueued,
     /// The leader committed something: read anew.
     Changed,
-    /// A message that any of the tabs may have written is on the server; the row, as the server spells it.
-    Sent { row: Value },
+    /// What one of the tabs wrote is on the server.
+    Sent { message: StoredMessage },
     /// A tab shows this conversation: keep it in sync.
     Open { conversation_id: String },
     /// What is wrong with a conversation that a tab shows, by code and sentence; nothing when it has passed.
@@ -56,7 +57,7 @@ impl TabMessage {
             TabMessage::Left => ("left", Vec::new()),
             TabMessage::Enqueued => ("enqueued", Vec::new()),
             TabMessage::Changed => ("changed", Vec::new()),
-            TabMessage::Sent { row } => ("sent", vec![("row", row.clone())]),
+            TabMessage::Sent { message } => ("sent", vec![("row", message.to_row())]),
             TabMessage::Open { conversation_id } => {
                 ("open", vec![("conversation_id", conversation_id.as_str().into())])
             }
@@ -90,7 +91,7 @@ impl TabMessage {
             "left" => TabMessage::Left,
             "enqueued" => TabMessage::Enqueued,
             "changed" => TabMessage::Changed,
-            "sent" => TabMessage::Sent { row: value.get("row").filter(|row| row.as_object().is_some())?.clone() },
+            "sent" => TabMessage::Sent { message: StoredMessage::from_row(value.get("row")?)? },
             "open" => TabMessage::Open { conversation_id: conversation_id()? },
             "problem" => TabMessage::Problem { conversation_id: conversation_id()?, error: to_error(value)? },
             "act" => TabMessage::Act { from: from()?, op: op()?, act: value.get("act")?.clone() },

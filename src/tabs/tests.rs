@@ -1,6 +1,11 @@
-use crate::{health::ConnectionStatus, json};
+use crate::{health::ConnectionStatus, json, message::StoredMessage};
 
 use super::*;
+
+fn row() -> json::Value {
+    json!({"id": "01890000-0000-7000-8000-000000000001", "conversation_id": "b1", "seq": 1, "kind": "message",
+        "content": "hi", "created_at": "2026-11-23T06:30:00+00:00"})
+}
 
 const LEADER: Leader = Leader { status: ConnectionStatus::Connected, visible: true, generation: 1 };
 
@@ -159,7 +164,7 @@ fn every_message() -> Vec<TabMessage> {
         TabMessage::Left,
         TabMessage::Enqueued,
         TabMessage::Changed,
-        TabMessage::Sent { row: json!({"id": "x"}) },
+        TabMessage::Sent { message: StoredMessage::from_row(&row()).expect("a row") },
         TabMessage::Open { conversation_id: id() },
         TabMessage::Problem { conversation_id: id(), error: Some(error()) },
         TabMessage::Problem { conversation_id: id(), error: None },
