@@ -262,7 +262,7 @@ impl Engine {
     /// An own message is on the server: from here on its ticks are followed.
     fn note_sent(&mut self, message: &StoredMessage) {
         if self.role.generation().is_some() {
-            self.tell(TabMessage::Sent { message: message.clone() });
+            self.tell(TabMessage::Sent { message: Box::new(message.clone()) });
         }
         if message.kind == Kind::Message {
             self.awaiting_ticks.push(message.clone());

@@ -30,7 +30,7 @@ pub enum TabMessage {
     /// The leader committed something: read anew.
     Changed,
     /// What one of the tabs wrote is on the server.
-    Sent { message: StoredMessage },
+    Sent { message: Box<StoredMessage> },
     /// A tab shows this conversation: keep it in sync.
     Open { conversation_id: String },
     /// What is wrong with a conversation that a tab shows, by code and sentence; nothing when it has passed.
@@ -91,7 +91,7 @@ impl TabMessage {
             "left" => TabMessage::Left,
             "enqueued" => TabMessage::Enqueued,
             "changed" => TabMessage::Changed,
-            "sent" => TabMessage::Sent { message: StoredMessage::from_row(value.get("row")?)? },
+            "sent" => TabMessage::Sent { message: Box::new(StoredMessage::from_row(value.get("row")?)?) },
             "open" => TabMessage::Open { conversation_id: conversation_id()? },
             "problem" => TabMessage::Problem { conversation_id: conversation_id()?, error: to_error(value)? },
             "act" => TabMessage::Act { from: from()?, op: op()?, act: value.get("act")?.clone() },

@@ -164,7 +164,7 @@ fn every_message() -> Vec<TabMessage> {
         TabMessage::Left,
         TabMessage::Enqueued,
         TabMessage::Changed,
-        TabMessage::Sent { message: StoredMessage::from_row(&row()).expect("a row") },
+        TabMessage::Sent { message: Box::new(StoredMessage::from_row(&row()).expect("a row")) },
         TabMessage::Open { conversation_id: id() },
         TabMessage::Problem { conversation_id: id(), error: Some(error()) },
         TabMessage::Problem { conversation_id: id(), error: None },

@@ -1,0 +1,29 @@
+//! Worlds that once found a mistake, and a bounded run of others. `npm run sim` looks for new ones.
+
+use simulation::world::World;
+
+/// Each of them broke a rule when it was found; what it found is in the message of the commit that mends it.
+const FOUND: [u64; 13] = [5, 59, 70, 129, 189, 212, 242, 432, 1021, 1242, 1314, 1836, 1993];
+const OTHERS: std::ops::Range<u64> = 3_000..3_080;
+
+#[test]
+fn worlds_that_found_a_mistake_and_a_few_others_break_no_rule() {
+    let mut broken = Vec::new();
+    for seed in FOUND.into_iter().chain(OTHERS) {
+        if let Err(found) = World::new(seed).run() {
+            broken.push((seed, found));
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    let trace = |seed| {
+        let mut world = World::new(seed);
+        let _ = world.run();
+        (world.trace, world.steps)
+    };
+    assert_eq!(trace(7), trace(7));
+    assert_ne!(trace(7), trace(8));
+}
