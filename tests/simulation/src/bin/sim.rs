@@ -68,7 +68,7 @@ fn work(options: &Options, next: &AtomicU64, tally: &Mutex<Tally>) {
             Err(broken("no panic", text.unwrap_or_default()))
         });
         if options.trace {
-            println!("trace {:016x}", world.trace);
+            println!("trace {:016x}\n{}", world.trace, world.describe());
         }
         let Ok(mut tally) = tally.lock() else { return };
         tally.worlds += 1;

@@ -470,6 +470,33 @@ impl World {
         }
     }
 
+    /// For a reader of a trace: how every tab is.
+    pub fn describe(&self) -> String {
+        let mut lines = String::new();
+        for (id, tab) in self.tabs.iter().enumerate().filter_map(|(id, tab)| Some((id, tab.as_deref()?))) {
+            let clock = self.clock(id);
+            let due = tab.engine.next_deadline().map(|(at, reason)| (at as i64 - clock.mono as i64, reason));
+            lines += &format!(
+                "tab {id} of profile {}: {:?}, closed {}, visible {}, lacks storage {}, {:?}, timer {:?}, due in {due:?}, \
+                 {} transactions, busy {}, generation {:?}, claim {:?}, database {:?}, problems {:?}\n",
+                tab.profile,
+                tab.state,
+                tab.closed,
+                tab.visible,
+                tab.screen.lacks_storage,
+                tab.screen.connection,
+                tab.timer.map(|timer| timer.due as i64 - clock.mono as i64),
+                tab.transactions.len(),
+                tab.transacting,
+                tab.generation,
+                tab.claim,
+                tab.database,
+                tab.screen.problems.values().map(|problem| problem.code.as_str()).collect::<Vec<_>>(),
+            );
+        }
+        lines
+    }
+
     fn hash(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.trace = (self.trace ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
