@@ -23,6 +23,10 @@ impl Engine {
         if self.is_outdated() || self.away.is_some() || self.closing.is_some() {
             return;
         }
+        // Without a database it leads nobody but itself: the lock is for those who can send.
+        if !self.durable {
+            return self.lead(0);
+        }
         self.role = Role::Following;
         let name = self.name();
         self.effects.push_back(Effect::AcquireLock { name });
@@ -37,9 +41,6 @@ impl Engine {
     }
 
     fn take_lead(&mut self, exclusive: bool) {
-        if !self.durable {
-            return self.lead(0);
-        }
         self.role = Role::Taking;
         self.leases = !exclusive;
         let mut operations = self.lease_operations();
@@ -211,10 +212,7 @@ impl Engine {
     /// The leader proves that it leads, then says so.
     pub(super) fn beat(&mut self) {
         let Some(generation) = self.role.generation() else { return };
-        if !self.durable {
-            return self.tell_status();
-        }
-        if !self.requests.values().any(|purpose| matches!(purpose, Request::Beat)) {
+        if self.durable && !self.requests.values().any(|purpose| matches!(purpose, Request::Beat)) {
             let transaction = Transaction::relaxed(self.lease_operations()).of_generation(generation);
             self.store(Request::Beat, transaction);
         }
@@ -238,7 +236,7 @@ impl Engine {
     }
 
     pub(super) fn tell_status(&mut self) {
-        if let Some(generation) = self.role.generation() {
+        if let Some(generation) = self.role.generation().filter(|_| self.durable) {
             let leader = Leader { status: self.health.status(), visible: self.visible, generation };
             self.tell(TabMessage::Status(leader));
         }
@@ -264,7 +262,9 @@ impl Engine {
                 self.relay_answered(op, error);
             }
         } else if self.role.generation().is_some() {
-            self.hear_as_leader(message);
+            if self.durable {
+                self.hear_as_leader(message);
+            }
         } else {
             self.hear_as_follower(message);
         }

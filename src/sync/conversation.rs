@@ -173,7 +173,8 @@ impl Conversation {
         if reset {
             *self = Self::new(&self.id);
         }
-        if !self.is_known() && answer.rows.is_empty() && answer.last_seq > 0 {
+        // There was no room for the first page; one whose rows are all gone is a page, too.
+        if !self.is_known() && answer.through_seq < answer.last_seq && answer.rows.is_empty() {
             self.due = true;
             return Merge { reset, ..Merge::default() };
         }

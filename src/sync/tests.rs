@@ -461,3 +461,13 @@ fn each_refusal_in_a_row_makes_the_pause_longer_and_a_success_ends_that() {
     assert_eq!(pauses[..3], [2, 4, 8], "{pauses:?}");
     assert_eq!(pauses[6], 2, "{pauses:?}");
 }
+
+#[test]
+fn a_first_page_of_rows_that_are_all_gone_is_a_page() {
+    let mut sync = Sync::new(1);
+    sync.track("b1");
+    sync.take_request(0);
+    sync.answered(0, vec![SyncAnswer { rows: Vec::new(), ..answer("i1", 1, 3, 3) }], "me");
+    assert!(sync.get("b1").is_some_and(|held| held.is_known() && held.cursor == 3));
+    assert!(!sync.is_due(0), "or it would be asked for again and again");
+}

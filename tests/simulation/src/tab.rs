@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use surechat::{
-    engine::{Config, Effect, Engine, Input, Now, RequestId},
+    engine::{Config, Effect, Engine, Input, Now, PageEvent, RequestId},
     store::Transaction,
 };
 
@@ -35,6 +35,8 @@ pub struct Tab {
     pub inbox: VecDeque<Input>,
     /// One of them is under way.
     pub transacting: bool,
+    /// What the page is told when it runs again.
+    pub wakes_with: Option<PageEvent>,
     /// In the back/forward cache: nothing is posted to it.
     pub cached: bool,
     pub visible: bool,
@@ -54,8 +56,8 @@ pub struct Timer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Running,
-    /// Frozen, in the back/forward cache, or simply stuck: inputs pile up.
-    Still,
+    /// Frozen, in the back/forward cache, or simply stuck: inputs pile up until the thaw of this number.
+    Still(u64),
 }
 
 impl Tab {
@@ -75,6 +77,7 @@ impl Tab {
             state: State::Running,
             inbox: VecDeque::new(),
             transacting: false,
+            wakes_with: None,
             cached: false,
             visible: true,
             closed: false,
@@ -114,7 +117,7 @@ pub fn timer_input(armed: Now, due: u64, fired: Now) -> Input {
     let delay = due.saturating_sub(armed.mono);
     let late = |from: Time, to: Time| to.saturating_sub(from).saturating_sub(delay) > JUMP_MS;
     if late(armed.mono, fired.mono) || late(armed.wall, fired.wall) {
-        Input::Page(surechat::engine::PageEvent::Resumed)
+        Input::Page(PageEvent::Resumed)
     } else {
         Input::Timer
     }

@@ -1,6 +1,9 @@
 //! The world turns kind; then everything must have come right within bounded time.
 
-use surechat::{engine::Command, engine::Input, engine::PageEvent, json::text};
+use surechat::{
+    engine::{Command, Input},
+    json::text,
+};
 
 use super::{Outcome, World};
 use crate::{TabId, broken, reference::HOPELESS, tab::user_of};
@@ -45,7 +48,9 @@ impl World {
             self.sign_in(profile, first);
         }
         for id in self.alive() {
-            self.thaw(id, Some(PageEvent::Resumed))?;
+            if let Some(crate::tab::State::Still(stillness)) = self.tab(id).map(|tab| tab.state) {
+                self.thaw(id, stillness)?;
+            }
             if self.tab(id).is_some_and(|tab| tab.screen.lacks_storage) {
                 self.kill(id)?;
             }

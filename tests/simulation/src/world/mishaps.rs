@@ -31,28 +31,24 @@ impl World {
         }
         if self.strikes(Fault::Stuck) {
             self.mark(id, "is stuck");
-            self.still(id);
-            let delay = self.rng.u64(50..25_000);
-            self.later(delay, Event::Thaw { tab: id, event: None });
+            let duration = self.rng.u64(50..25_000);
+            self.still(id, duration, None);
         } else if self.strikes(Fault::Freeze) {
             self.mark(id, "freezes");
             self.feed(id, Input::Page(PageEvent::Frozen))?;
-            self.still(id);
-            self.end_of_stillness(id, PageEvent::Resumed)?;
+            self.still_or_evicted(id, PageEvent::Resumed)?;
         } else if self.strikes(Fault::FreezeSilently) {
             self.mark(id, "freezes silently");
-            self.still(id);
-            let delay = self.rng.u64(1_000..60_000);
-            self.later(delay, Event::Thaw { tab: id, event: None });
+            let duration = self.rng.u64(1_000..60_000);
+            self.still(id, duration, None);
         } else if self.strikes(Fault::Bfcache) {
             self.mark(id, "goes into the cache");
             self.feed(id, Input::Page(PageEvent::Leaving))?;
-            self.still(id);
             self.cut(id);
             if let Some(tab) = self.tab(id) {
                 tab.cached = true;
             }
-            self.end_of_stillness(id, PageEvent::Shown { persisted: true })?;
+            self.still_or_evicted(id, PageEvent::Shown { persisted: true })?;
         }
         if self.strikes(Fault::SocketCut) {
             self.cut(id);
@@ -67,14 +63,14 @@ impl World {
     }
 
     /// It wakes up, or the browser throws it away.
-    fn end_of_stillness(&mut self, id: TabId, event: PageEvent) -> Outcome {
+    fn still_or_evicted(&mut self, id: TabId, event: PageEvent) -> Outcome {
         let delay = self.rng.u64(200..60_000);
         if self.strikes(Fault::Evicted) {
             let profile = self.tab(id).map_or(0, |tab| tab.profile);
             self.later(delay, Event::NewTab { profile });
             return self.kill(id);
         }
-        self.later(delay, Event::Thaw { tab: id, event: Some(event) });
+        self.still(id, delay, Some(event));
         Ok(())
     }
 
@@ -166,7 +162,8 @@ impl World {
         self.profiles[profile].asleep = Some((self.now, clock_stands));
         for id in self.alive() {
             if self.tab(id).is_some_and(|tab| tab.profile == profile) {
-                self.still(id);
+                let event = self.rng.bool().then_some(PageEvent::Visible);
+                self.still(id, nap, event);
                 if nap > 30_000 {
                     self.go_half_open(id);
                 }
@@ -179,12 +176,6 @@ impl World {
         let Some((since, clock_stands)) = self.profiles[profile].asleep.take() else { return Ok(()) };
         if clock_stands {
             self.profiles[profile].mono_shift -= i64::try_from(self.now - since).unwrap_or(0);
-        }
-        for id in self.alive() {
-            if self.tab(id).is_some_and(|tab| tab.profile == profile && !tab.cached) {
-                let event = self.rng.bool().then_some(PageEvent::Visible);
-                self.later(0, Event::Thaw { tab: id, event });
-            }
         }
         Ok(())
     }

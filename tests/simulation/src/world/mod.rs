@@ -98,7 +98,7 @@ enum Event {
     Pushed { tab: TabId, epoch: u32, text: String },
     Told(Box<Live>),
     TokenEnds { tab: TabId, epoch: u32 },
-    Thaw { tab: TabId, event: Option<PageEvent> },
+    Thaw { tab: TabId, stillness: u64 },
     Wake { profile: usize },
     Online { profile: usize },
     SignIn { profile: usize, user: &'static str },
@@ -204,7 +204,7 @@ impl World {
             Event::Pushed { tab, epoch, text } => self.pushed(tab, epoch, &text),
             Event::Told(live) => self.told(&live),
             Event::TokenEnds { tab, epoch } => self.token_ends(tab, epoch),
-            Event::Thaw { tab, event } => self.thaw(tab, event),
+            Event::Thaw { tab, stillness } => self.thaw(tab, stillness),
             Event::Wake { profile } => self.wake(profile),
             Event::Online { profile } => self.set_online(profile, true),
             Event::SignIn { profile, user } => {
@@ -403,25 +403,28 @@ impl World {
         self.sockets.retain(|(tab, _), _| *tab != id);
     }
 
-    fn still(&mut self, id: TabId) {
-        if let Some(tab) = self.tab(id) {
-            tab.state = State::Still;
-        }
+    /// From now on nothing runs in this tab, for this long.
+    fn still(&mut self, id: TabId, duration: u64, wakes_with: Option<PageEvent>) {
+        self.last_timer += 1;
+        let stillness = self.last_timer;
+        let Some(tab) = self.tab(id).filter(|tab| tab.is_running()) else { return };
+        tab.state = State::Still(stillness);
+        tab.wakes_with = wakes_with;
+        self.later(duration, Event::Thaw { tab: id, stillness });
     }
 
-    fn thaw(&mut self, id: TabId, event: Option<PageEvent>) -> Outcome {
+    fn thaw(&mut self, id: TabId, stillness: u64) -> Outcome {
         let first = self.rng.u32(0..5) > 0;
-        let asleep = |world: &Self, tab: &Tab| world.profiles[tab.profile].asleep.is_some();
-        let Some(tab) = self.tabs[id].take() else { return Ok(()) };
-        if asleep(self, &tab) {
-            self.tabs[id] = Some(tab);
-            self.later(1_000, Event::Thaw { tab: id, event });
+        let profile = self.tab(id).map_or(0, |tab| tab.profile);
+        let asleep = self.profiles[profile].asleep.is_some();
+        let Some(tab) = self.tab(id).filter(|tab| tab.state == State::Still(stillness)) else { return Ok(()) };
+        if asleep {
+            self.later(1_000, Event::Thaw { tab: id, stillness });
             return Ok(());
         }
-        self.tabs[id] = Some(tab);
-        let Some(tab) = self.tab(id).filter(|tab| !tab.is_running()) else { return Ok(()) };
         tab.state = State::Running;
         tab.cached = false;
+        let event = tab.wakes_with.take();
         let mut inbox = std::mem::take(&mut tab.inbox);
         if let Some(event) = event {
             match first {
