@@ -122,7 +122,7 @@ impl Outbox {
                 changes.extend(give_up(key, row));
             }
         }
-        if !held {
+        if !held && !self.taken_back.contains(id) {
             changes.push(Change::Add { envelope: delete_row(conversation_id, id, now_wall), maybe_sent: false });
         }
         changes

@@ -30,6 +30,7 @@ pub use settle::Settlement;
 
 /// Rows of one request.
 const MAX_ROWS: usize = 250;
+const MAX_TAKEN_BACK: usize = 100;
 /// Bytes of one request, near enough.
 const MAX_BYTES: usize = 256 * 1024;
 
@@ -129,6 +130,8 @@ pub struct Outbox {
     /// All rows were read by this tab as the leader: no other tab sends what comes now.
     leads: bool,
     touched: Vec<String>,
+    /// Messages that were taken back before they were ever sent: a second cancel has nothing to delete.
+    taken_back: Vec<MessageId>,
 }
 
 impl Outbox {
@@ -148,6 +151,7 @@ impl Outbox {
             stale: false,
             leads: false,
             touched: Vec::new(),
+            taken_back: Vec::new(),
         }
     }
 
@@ -389,7 +393,10 @@ impl Outbox {
 
     fn remove(&mut self, conversation_id: &str, key: u64) {
         if let Some(lane) = self.lanes.get_mut(conversation_id) {
-            lane.rows.remove(&key);
+            if let Some(row) = lane.rows.remove(&key).filter(|row| !row.maybe_sent) {
+                self.taken_back.truncate(MAX_TAKEN_BACK - 1);
+                self.taken_back.insert(0, row.envelope.id);
+            }
             if lane.rows.is_empty() {
                 self.lanes.remove(conversation_id);
             }

@@ -144,6 +144,7 @@ test('cancel before it was ever sent: gone, and the server never hears of it', a
 test('cancel while offline: nobody ever sees it', async () => {
   const { conversation, operator, client } = await openBoth()
   await operator.page.context().setOffline(true)
+  await until('it is known to be offline', async () => (await operator.status()) === 'disconnected')
   const id = await send(operator, REGRETTED)
   await done(operator, 'cancel', id)
   await done(operator, 'cancel', id)

@@ -53,6 +53,14 @@ fn removes(key: u64) -> Change {
     Change::Remove { conversation_id: "a".into(), key }
 }
 
+#[test]
+fn what_was_taken_back_unsent_is_not_deleted_again() {
+    let mut outbox = leading(&["a", "a"]);
+    perform(&mut outbox, &cancel(1), 10);
+    assert_eq!(plan(&outbox, &cancel(1)), []);
+    assert_eq!(records(&outbox).len(), 1);
+}
+
 fn facts(kind: Kind) -> Outcome {
     let row = json!({"id": id(1).as_str(), "status": "duplicate", "seq": 7, "created_at": "t", "sender_role": "r", "kind": kind.as_str(), "content": "c"});
     Outcome::Answer(json!([row]))
