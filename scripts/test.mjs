@@ -54,8 +54,10 @@ const STEPS = [
   { name: 'sql', command: nodeTests('tests/sql') },
   { name: 'stack', command: nodeTests('tests/stack') },
   { name: 'chaos-ledger', command: nodeTests('tests/chaos') },
+  { name: 'gaps-count', command: nodeTests('tests/gaps') },
   { name: 'e2e', command: nodeTests('tests/e2e'), needs: ['chromium'], slow: true },
   { name: 'chaos', command: script('scripts/chaos.mjs', '--quick', '--seed', '3'), needs: ['chromium', 'firefox'], slow: true },
+  { name: 'gaps', command: script('scripts/gaps.mjs', '--quick', '--seed', '4'), needs: ['chromium'], slow: true },
   { name: 'demo', command: script('scripts/demo.mjs', '--smoke'), needs: ['chromium'], slow: true },
   { name: 'packaging', command: nodeTests('tests/packaging'), needs: ['chromium'], slow: true },
 ]

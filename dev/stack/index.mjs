@@ -87,6 +87,7 @@ export async function startStack({ port = 0, dataDir, sqlFiles = [], keepAlive =
       jwtSecret: JWT_SECRET,
       users,
       sql,
+      connect: database.connect,
       faults,
       async tokenFor(userId, { expiresIn = 3600, role = 'authenticated' } = {}) {
         const [user] = await sql`select email from auth.users where id = ${userId}`

@@ -10,7 +10,6 @@ const here = fileURLToPath(new URL('.', import.meta.url))
 const pkg = fileURLToPath(new URL('../../../pkg/', import.meta.url))
 
 const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm', '.html': 'text/html; charset=utf-8' }
-const FILES = { '/': 'page.html', '/page.js': 'page.js' }
 const ANSWER_MS = 10_000
 const READY_MS = 60_000
 
@@ -63,8 +62,9 @@ class Page {
 
 export class PageGone extends Error {}
 
-/** `config()` is what a page gets, `token(user)` an access token. */
-export async function startBridge({ config, token }) {
+/** `config()` is what a page gets, `token(user)` an access token; `script` is what runs in it. */
+export async function startBridge({ config, token, script = join(here, 'page.js') }) {
+  const files = { '/': join(here, 'page.html'), '/page.js': script }
   const expected = new Map()
   const hanging = new Set()
   const answer = (response, type, body) => response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' }).end(body)
@@ -75,7 +75,7 @@ export async function startBridge({ config, token }) {
     if (path === '/config') return answer(response, 'application/json', JSON.stringify(config()))
     if (path === '/token') return answer(response, 'text/plain', await token(url.searchParams.get('user')))
     if (path === '/hang') return hanging.add(response)
-    const file = path.startsWith('/pkg/') ? join(pkg, path.slice('/pkg/'.length)) : FILES[path] && join(here, FILES[path])
+    const file = path.startsWith('/pkg/') ? join(pkg, path.slice('/pkg/'.length)) : files[path]
     if (!file || !(await stat(file).catch(() => null))) return response.writeHead(404).end()
     response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'text/plain' })
     createReadStream(file).pipe(response)
