@@ -78,6 +78,7 @@ impl Engine {
         self.role = Role::Leading { generation };
         self.beat_at = self.now.mono + BEAT_MS;
         self.asked_to_yield = false;
+        self.followed = false;
         self.outbox.read_anew();
         self.reading_outbox = false;
         self.unread = true;
@@ -278,6 +279,11 @@ impl Engine {
             TabMessage::Yield => self.asked_to_yield = true,
             TabMessage::Enqueued => self.unread = true,
             TabMessage::Act { from, op, act } => self.hear_act(from, op, &act),
+            TabMessage::Follow => {
+                self.followed = true;
+                let rows = self.outbox.all_news();
+                self.tell_rows(true, rows);
+            }
             TabMessage::Open { conversation_id } => {
                 self.sync.track(&conversation_id);
                 self.tell_problem(&conversation_id);
@@ -298,6 +304,7 @@ impl Engine {
             TabMessage::Changed => self.read_anew(),
             TabMessage::Sent { message } => self.hear_sent(&message),
             TabMessage::Problem { conversation_id, error } => self.hear_problem(conversation_id, error),
+            TabMessage::Rows { generation, all, rows } if self.watch.follows(generation) => self.hear_rows(all, rows),
             _ => {}
         }
     }
@@ -322,6 +329,7 @@ impl Engine {
             *until = self.now.mono + LEASE_MS;
         }
         if self.watch.heard(self.now.mono, leader) {
+            self.tell(TabMessage::Follow);
             for conversation_id in self.shown_ids() {
                 self.tell(TabMessage::Open { conversation_id });
             }

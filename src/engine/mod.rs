@@ -178,6 +178,8 @@ pub struct Engine {
     /// It leads by a lease, for want of Web Locks.
     leases: bool,
     asked_to_yield: bool,
+    /// As the leader: another tab wants to know how the rows are.
+    followed: bool,
     shown: LiteMap<String, Shown>,
 
     /// Sends that wait until it is known whose they are.
@@ -249,6 +251,7 @@ impl Engine {
             watch: Watch::new(seeds.u64(..JITTER_MS)),
             leases: false,
             asked_to_yield: false,
+            followed: false,
             shown: LiteMap::new(),
             waiting: Vec::new(),
             accepting: Accepting::default(),
@@ -431,7 +434,7 @@ impl Engine {
         let delivery = (&self.outbox, &self.accepting, &self.evidence, &self.answer, self.unread, self.reading_outbox);
         let acts = (&self.acts, &self.relays, self.acts_unread, self.writing);
         let reading = (&self.sync, self.saving.len(), self.cursors_read, self.reread, self.acking, self.ack_not_before);
-        let lead = (self.role, &self.watch, self.away, self.leases, self.asked_to_yield);
+        let lead = (self.role, &self.watch, self.away, self.leases, self.asked_to_yield, self.followed);
         let life = (self.phase, lead, &self.session, &self.health, &self.closing);
         let times = (self.beat_at, self.store_not_before, self.last_generation, self.realtime.poll_timeout());
         format!("{:?}", (delivery, acts, reading, life, times, &self.requests, &self.said_delivery, self.tell_changed))

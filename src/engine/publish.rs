@@ -1,9 +1,10 @@
 //! What observers are told: only what has changed, and ticks only upwards.
 
-use super::{Engine, Phase, Problem, Shown, Update};
+use super::{Engine, Now, Phase, Problem, Shown, Update};
 use crate::{
     health::ConnectionStatus,
     message::{DeliveryStatus, Failure, Kind, MessageId, StoredMessage},
+    outbox::RowState,
     sync::SyncState,
     tabs::TabMessage,
     timeline::{self, Pending},
@@ -32,6 +33,7 @@ impl Engine {
         if touched.is_empty() {
             return;
         }
+        self.tell_news(&touched);
         for conversation_id in touched {
             let rows: Vec<Pending> = self
                 .outbox
@@ -56,6 +58,33 @@ impl Engine {
             self.said_pending = Some(conversations.clone());
             self.updates.push_back(Update::Pending { total: self.outbox.len(), conversations });
         }
+    }
+
+    /// Followers show how the leader's rows are.
+    fn tell_news(&mut self, conversations: &[String]) {
+        if self.followed && self.role.generation().is_some() {
+            let news: Vec<(u64, RowState)> = conversations.iter().flat_map(|id| self.outbox.news(id)).collect();
+            if !news.is_empty() {
+                self.tell_rows(false, news);
+            }
+        }
+    }
+
+    pub(super) fn tell_rows(&mut self, all: bool, mut rows: Vec<(u64, RowState)>) {
+        let Some(generation) = self.role.generation() else { return };
+        let Now { mono, wall } = self.now;
+        for (_, state) in &mut rows {
+            state.next_attempt_at = state.next_attempt_at.map(|at| wall + at.saturating_sub(mono));
+        }
+        self.tell(TabMessage::Rows { generation, all, rows });
+    }
+
+    pub(super) fn hear_rows(&mut self, all: bool, mut rows: Vec<(u64, RowState)>) {
+        let Now { mono, wall } = self.now;
+        for (_, state) in &mut rows {
+            state.next_attempt_at = state.next_attempt_at.map(|at| mono.saturating_add(at.saturating_sub(wall)));
+        }
+        self.outbox.hear(rows, all);
     }
 
     fn publish_status(&mut self) {

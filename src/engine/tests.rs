@@ -1,9 +1,11 @@
 mod acts;
 mod browser;
 mod delivery;
+mod following;
 mod golden;
+mod lead;
+mod lease;
 mod reading;
 mod server;
 mod storage;
-mod tabs;
 mod world;

@@ -3,7 +3,7 @@
 use litemap::LiteMap;
 
 use super::{Carried, Phase, RowState};
-use crate::message::{DeliveryStatus, Envelope, Failure, MessageId};
+use crate::message::{Envelope, Failure, MessageId};
 
 /// The guide's rhythm: after the first attempt, and after each retry.
 const BACKOFF_MS: [u64; 3] = [1_000, 2_000, 4_000];
@@ -191,24 +191,18 @@ impl Lane {
             .map(|(key, row)| {
                 let is_head = head == Some(*key);
                 let state = match (&row.refused, &self.gate) {
-                    (Some(failure), _) => RowState {
-                        status: DeliveryStatus::Failed,
-                        phase: Phase::Refused,
-                        failure: Some(failure.clone()),
-                        ..sending(row, Phase::Refused)
-                    },
+                    (Some(failure), _) => RowState { failure: Some(failure.clone()), ..state(row, Phase::Refused) },
                     (None, Gate::Parked { failure, .. }) => RowState {
-                        status: DeliveryStatus::Failed,
                         blocked_by: if is_head { None } else { head_id.cloned() },
                         failure: Some(if is_head { failure.clone() } else { blocked(failure) }),
-                        ..sending(row, Phase::Parked)
+                        ..state(row, Phase::Parked)
                     },
-                    (None, _) if flying.contains(key) => sending(row, Phase::InFlight),
+                    (None, _) if flying.contains(key) => state(row, Phase::InFlight),
                     (None, Gate::BackingOff { until }) => {
-                        RowState { next_attempt_at: Some(*until), ..sending(row, Phase::BackingOff) }
+                        RowState { next_attempt_at: Some(*until), ..state(row, Phase::BackingOff) }
                     }
-                    (None, Gate::Open) if waiting_auth => sending(row, Phase::WaitingAuth),
-                    (None, Gate::Open) => RowState { next_attempt_at: paused_until, ..sending(row, Phase::Queued) },
+                    (None, Gate::Open) if waiting_auth => state(row, Phase::WaitingAuth),
+                    (None, Gate::Open) => RowState { next_attempt_at: paused_until, ..state(row, Phase::Queued) },
                 };
                 let waits_behind: Option<MessageId> =
                     (flying_lane && state.phase == Phase::Queued && !is_head).then(|| head_id.cloned()).flatten();
@@ -218,9 +212,9 @@ impl Lane {
     }
 }
 
-fn sending(row: &Row, phase: Phase) -> RowState {
+fn state(row: &Row, phase: Phase) -> RowState {
     RowState {
-        status: DeliveryStatus::Sending,
+        status: phase.status(),
         phase,
         retry_count: row.retry_count,
         next_attempt_at: None,

@@ -17,6 +17,7 @@
 
 mod act;
 mod lane;
+mod mirror;
 mod settle;
 
 use litemap::LiteMap;
@@ -26,6 +27,7 @@ use crate::message::{DeliveryStatus, Envelope, Failure, MessageId, StoredMessage
 pub use act::Act;
 pub use lane::Row;
 use lane::{Gate, Lane};
+use mirror::Mirror;
 pub use settle::Settlement;
 
 /// Rows of one request.
@@ -129,6 +131,7 @@ pub struct Outbox {
     stale: bool,
     /// All rows were read by this tab as the leader: no other tab sends what comes now.
     leads: bool,
+    mirror: Mirror,
     touched: Vec<String>,
     /// Messages that were taken back before they were ever sent: a second cancel has nothing to delete.
     taken_back: Vec<MessageId>,
@@ -150,6 +153,7 @@ impl Outbox {
             read_through: 0,
             stale: false,
             leads: false,
+            mirror: Mirror::new(),
             touched: Vec::new(),
             taken_back: Vec::new(),
         }
@@ -181,17 +185,20 @@ impl Outbox {
 
     /// Rows read from the database, all of those from [`Outbox::unread_from`] on; `leading` says whether this tab leads.
     pub fn read(&mut self, rows: Vec<(u64, Envelope, Option<Failure>)>, through: u64, leading: bool) {
-        if std::mem::take(&mut self.stale) {
+        let anew = std::mem::take(&mut self.stale);
+        if anew {
             self.forget();
         }
         let maybe_sent = !self.leads;
         for (key, envelope, refused) in rows {
-            let conversation = envelope.conversation_id.clone();
-            let lane = self.lanes.entry(conversation.clone()).or_default();
-            lane.rows.entry(key).or_insert_with(|| Row { refused, maybe_sent, ..Row::new(envelope) });
-            self.touched.push(conversation);
+            self.insert(key, Row { refused, maybe_sent, ..Row::new(envelope) });
         }
         self.read_through = self.read_through.max(through);
+        if leading && !self.leads {
+            self.mirror.clear();
+        } else if anew {
+            self.forget_gone();
+        }
         self.leads = leading;
     }
 
@@ -471,7 +478,14 @@ impl Outbox {
         };
         let flying = self.flight.iter().flat_map(|flight| &flight.rows).filter(|row| !row.replaced);
         let flying: Vec<u64> = flying.map(|row| row.key).collect();
-        lane.states(&flying, self.waiting_auth, self.paused_until)
+        let mut rows = lane.states(&flying, self.waiting_auth, self.paused_until);
+        // What is refused is in the database; of everything else the leader knows best.
+        for (key, _, state) in rows.iter_mut().filter(|(_, _, state)| !self.leads && state.phase != Phase::Refused) {
+            if let Some(heard) = self.mirror.get(key) {
+                *state = heard.clone();
+            }
+        }
+        rows
     }
 
     fn restart(&mut self, conversation_id: Option<&str>) {

@@ -2,8 +2,9 @@
 
 use crate::{
     health::ConnectionStatus,
-    json::{Value, number, object, owned, text},
+    json::{Value, list, number, object, owned, text},
     message::StoredMessage,
+    outbox::RowState,
 };
 
 /// How things are with the leader.
@@ -31,6 +32,10 @@ pub enum TabMessage {
     Changed,
     /// What one of the tabs wrote is on the server.
     Sent { message: Box<StoredMessage> },
+    /// A tab follows from now on, and wants to know how the unsent rows are.
+    Follow,
+    /// How rows of the outbox are, by key, their next attempts on the wall clock. `all`: there are no others.
+    Rows { generation: u64, all: bool, rows: Vec<(u64, RowState)> },
     /// A tab shows this conversation: keep it in sync.
     Open { conversation_id: String },
     /// What is wrong with a conversation that a tab shows, by code and sentence; nothing when it has passed.
@@ -58,6 +63,11 @@ impl TabMessage {
             TabMessage::Enqueued => ("enqueued", Vec::new()),
             TabMessage::Changed => ("changed", Vec::new()),
             TabMessage::Sent { message } => ("sent", vec![("row", message.to_row())]),
+            TabMessage::Follow => ("follow", Vec::new()),
+            TabMessage::Rows { generation, all, rows } => {
+                let rows = list(rows.iter().map(|(key, state)| state.to_value(*key)));
+                ("rows", vec![("generation", (*generation).into()), ("all", (*all).into()), ("rows", rows)])
+            }
             TabMessage::Open { conversation_id } => {
                 ("open", vec![("conversation_id", conversation_id.as_str().into())])
             }
@@ -92,6 +102,12 @@ impl TabMessage {
             "enqueued" => TabMessage::Enqueued,
             "changed" => TabMessage::Changed,
             "sent" => TabMessage::Sent { message: Box::new(StoredMessage::from_row(value.get("row")?)?) },
+            "follow" => TabMessage::Follow,
+            "rows" => TabMessage::Rows {
+                generation: number(value, "generation")?,
+                all: value.get("all")?.as_bool()?,
+                rows: value.get("rows")?.as_array()?.iter().filter_map(RowState::from_value).collect(),
+            },
             "open" => TabMessage::Open { conversation_id: conversation_id()? },
             "problem" => TabMessage::Problem { conversation_id: conversation_id()?, error: to_error(value)? },
             "act" => TabMessage::Act { from: from()?, op: op()?, act: value.get("act")?.clone() },

@@ -1,4 +1,9 @@
-use crate::{health::ConnectionStatus, json, message::StoredMessage};
+use crate::{
+    health::ConnectionStatus,
+    json,
+    message::{DeliveryStatus, Failure, MessageId, StoredMessage},
+    outbox::{Phase, RowState},
+};
 
 use super::*;
 
@@ -153,6 +158,30 @@ fn what_a_role_claims_and_watches() {
 
 // ---- what tabs tell each other
 
+fn every_state() -> Vec<(u64, RowState)> {
+    let phases = [Phase::Queued, Phase::InFlight, Phase::BackingOff, Phase::WaitingAuth, Phase::Parked, Phase::Refused];
+    let failure = Failure {
+        code: "rejected".into(),
+        retryable: false,
+        http_status: Some(400),
+        pg_code: Some("23514".into()),
+        message: "unable to store the message; because the database refused it".into(),
+    };
+    let state = |(key, phase): (u64, Phase)| {
+        let failed = phase.status() == DeliveryStatus::Failed;
+        let state = RowState {
+            status: phase.status(),
+            phase,
+            retry_count: 3,
+            next_attempt_at: (phase == Phase::BackingOff).then_some(1_795_415_401_000),
+            blocked_by: failed.then(|| MessageId::v7(1_795_415_400_000, [1; 10])),
+            failure: failed.then(|| failure.clone()),
+        };
+        (key, state)
+    };
+    (1..).zip(phases).map(state).collect()
+}
+
 fn every_message() -> Vec<TabMessage> {
     let id = || "b1".to_owned();
     let error = || ("not_found".to_owned(), "unable to do that; because there is no such message".to_owned());
@@ -165,6 +194,9 @@ fn every_message() -> Vec<TabMessage> {
         TabMessage::Enqueued,
         TabMessage::Changed,
         TabMessage::Sent { message: Box::new(StoredMessage::from_row(&row()).expect("a row")) },
+        TabMessage::Follow,
+        TabMessage::Rows { generation: 7, all: true, rows: Vec::new() },
+        TabMessage::Rows { generation: 7, all: false, rows: every_state() },
         TabMessage::Open { conversation_id: id() },
         TabMessage::Problem { conversation_id: id(), error: Some(error()) },
         TabMessage::Problem { conversation_id: id(), error: None },
@@ -191,10 +223,24 @@ fn what_a_later_version_adds_does_not_disturb() {
 }
 
 #[test]
+fn of_rows_what_is_not_understood_is_left_out() {
+    let mut value = TabMessage::Rows { generation: 7, all: false, rows: every_state() }.to_value();
+    let rows = value["rows"].clone();
+    let mut rows: Vec<json::Value> = rows.as_array().expect("rows").to_vec();
+    rows[0]["phase"] = "of a later version".into();
+    rows[1]["key"] = "x".into();
+    rows[2]["retry_count"] = json!(4_294_967_296_u64);
+    value["rows"] = rows.into();
+    let Some(TabMessage::Rows { rows, .. }) = TabMessage::from_value(&value) else { panic!("it is understood") };
+    assert_eq!(rows, every_state()[3..]);
+}
+
+#[test]
 fn a_message_that_lacks_something_or_has_it_of_another_kind_is_none() {
     let optional = |message: &TabMessage, field: &str| {
         matches!((message, field), (TabMessage::Problem { .. } | TabMessage::Acted { .. }, "error"))
             || matches!((message, field), (TabMessage::Act { .. }, "act") | (TabMessage::Sent { .. }, "row"))
+            || matches!((message, field), (TabMessage::Rows { .. }, "rows"))
     };
     for message in every_message() {
         let value = message.to_value();
@@ -217,6 +263,8 @@ fn a_message_that_lacks_something_or_has_it_of_another_kind_is_none() {
         json!({"t": "act", "from": 1, "op": 4_294_967_296_u64, "act": {}}),
         json!({"t": "acted", "from": 1, "op": 1, "error": "x"}),
         json!({"t": "acted", "from": 1, "op": 1, "error": {"code": "x"}}),
+        json!({"t": "rows", "generation": 1, "all": true}),
+        json!({"t": "rows", "generation": 1, "all": true, "rows": {}}),
         json!({"t": "status", "status": "asleep", "visible": true, "generation": 1}),
     ] {
         assert_eq!(TabMessage::from_value(&noise), None, "{noise:?}");

@@ -86,6 +86,11 @@ impl Watch {
         self.leader.is_some() && !self.is_silent(now)
     }
 
+    /// Whether this is the word of the leader, and not of one that was robbed.
+    pub fn follows(&self, generation: u64) -> bool {
+        self.leader.is_some_and(|leader| leader.generation == generation)
+    }
+
     /// As the leader has it.
     pub fn status(&self, now: u64) -> Option<ConnectionStatus> {
         let leader = self.leader?;
