@@ -28,6 +28,7 @@ drop function if exists public.chat_follow();
 drop function if exists public.chat_post_system(text, text, jsonb, text, uuid);
 drop function if exists public.chat_ensure(text, jsonb);
 drop function if exists public.chat_ack(uuid, jsonb);
+drop function if exists public.chat_list(uuid, bigint, bigint, jsonb, int);
 drop function if exists public.chat_sync(uuid, jsonb, int);
 drop function if exists public.chat_send(uuid, jsonb);
 drop function if exists public.chat_store(uuid, text, text, jsonb);

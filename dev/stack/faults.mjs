@@ -3,7 +3,7 @@ import { anySeed, seeded } from './random.mjs'
 
 const PATHS = {
   send: /^\/rest\/v1\/rpc\/chat_send$/,
-  sync: /^\/rest\/v1\/rpc\/chat_sync$/,
+  sync: /^\/rest\/v1\/rpc\/chat_(sync|list)$/,
   ack: /^\/rest\/v1\/rpc\/chat_ack$/,
   rest: /^\/rest\/v1\//,
   auth: /^\/auth\/v1\//,

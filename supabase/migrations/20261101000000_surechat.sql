@@ -326,6 +326,77 @@ end $$;
 comment on function public.chat_sync(uuid, jsonb, int) is
   'Answers {"<conversation>": {"seq", "incarnation"}} with what came after each cursor, complete from first_seq up to through_seq. Without a cursor, or with one from another incarnation, it is the newest page. Rows are limited over all conversations together; where through_seq is below last_seq, ask again.';
 
+create or replace function public.chat_list(
+  expected_user uuid,
+  since bigint default null,
+  held bigint default null,
+  cursors jsonb default '{}',
+  max_rows int default 200
+) returns jsonb language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_variable
+declare
+  uid uuid := public.chat_require_user(expected_user);
+  page_rows constant bigint := 50;
+  -- What is told apart are the 32 bits of a row's xmin, of which half are older than a number and half are newer.
+  mask constant bigint := 4294967295;
+  half constant bigint := 2147483648;
+  horizon bigint := pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+  total bigint;
+  sum_seq numeric;
+  ids jsonb;
+  changed jsonb;
+  answers jsonb;
+begin
+  cursors := coalesce(public.chat_unwrap(cursors), '{}');
+  if jsonb_typeof(cursors) is distinct from 'object' then
+    raise invalid_parameter_value using message = 'cursors must be a JSON object.';
+  end if;
+  -- A number from another life of the database, or one too old to be told from a new one, says nothing.
+  if since < 3 or since > horizon or horizon - since > half / 2 then
+    since := null;
+  end if;
+
+  select count(*), coalesce(sum(c.last_seq), 0), jsonb_agg(c.id) into total, sum_seq, ids
+  from public.chat_members k join public.chat_conversations c on c.id = k.conversation_id
+  where k.user_id = uid;
+
+  -- Whatever a snapshot does not see was written by a transaction that is not older than the oldest one then at work:
+  -- its number is `since`. The newest row from before was seen, and with it, under the conversation's lock, all below.
+  select coalesce(jsonb_object_agg(c.id, jsonb_build_object(
+    'incarnation', c.incarnation,
+    'seq', case when since is null then greatest(k.delivered_seq, c.last_seq - page_rows) else coalesce((
+      select g.seq from public.chat_messages g
+      where g.conversation_id = c.id and ((g.xmin::text::bigint - since) & mask) >= half
+      order by g.seq desc limit 1), 0) end)), '{}') into changed
+  from public.chat_members k join public.chat_conversations c on c.id = k.conversation_id
+  where k.user_id = uid and (since is null or ((c.xmin::text::bigint - since) & mask) < half or exists (
+    select from public.chat_members o where o.conversation_id = c.id and ((o.xmin::text::bigint - since) & mask) < half));
+
+  select coalesce(jsonb_agg(to_jsonb(s) || jsonb_build_object('unread', u.unread, 'last_message', n.newest)), '[]') into answers
+  from public.chat_sync(uid, changed || cursors, max_rows) s
+  left join public.chat_members k on k.conversation_id = s.conversation_id and k.user_id = uid and s.status = 'ok'
+  left join lateral (
+    select count(*) as unread from public.chat_messages g
+    where g.conversation_id = k.conversation_id and g.seq > k.read_seq
+      and g.kind = 'message' and g.sender_id is distinct from uid and g.deleted_at is null
+  ) u on true
+  left join lateral (
+    select to_jsonb(g) || jsonb_build_object(
+      'content', left(g.content, 300),
+      'metadata', case when octet_length(g.metadata::text) <= 1000 then g.metadata else '{}' end) as newest
+    from public.chat_messages g
+    where g.conversation_id = k.conversation_id and g.kind = 'message'
+    order by g.seq desc limit 1
+  ) n on true;
+
+  return jsonb_build_object(
+    'since', horizon, 'full', since is null, 'total', total, 'sum', sum_seq,
+    'ids', case when since is not null and held is distinct from total then coalesce(ids, '[]') end,
+    'conversations', answers);
+end $$;
+comment on function public.chat_list(uuid, bigint, bigint, jsonb, int) is
+  'What changed in the conversations of the user since an answer that said {"since"}: each as chat_sync answers it, from where that answer left off or from its cursor here, with unread and last_message (its text cut to 300 characters). Without since, all of them. held: how many the client knows; where that is another number than total, ids names them all. sum adds up every last_seq. What was seen before may come again; nothing that was not is left out.';
+
 create or replace function public.chat_ack(expected_user uuid, acks jsonb)
 returns table (conversation_id text, delivered_seq bigint, read_seq bigint)
 language plpgsql security definer set search_path = '' as $$
@@ -513,11 +584,12 @@ revoke all on function
   public.chat_my_conversations(), public.chat_unwrap(jsonb), public.chat_require_user(uuid),
   public.chat_append(uuid, text, text, jsonb), public.chat_store(uuid, text, text, jsonb),
   public.chat_send(uuid, jsonb), public.chat_sync(uuid, jsonb, int), public.chat_ack(uuid, jsonb),
-  public.chat_ensure(text, jsonb), public.chat_post_system(text, text, jsonb, text, uuid),
+  public.chat_list(uuid, bigint, bigint, jsonb, int), public.chat_ensure(text, jsonb), public.chat_post_system(text, text, jsonb, text, uuid),
   public.chat_follow(), public.chat_broadcast_message(), public.chat_broadcast_receipt()
 from public, anon, authenticated, service_role;
 grant execute on function
   public.chat_my_conversations(),
-  public.chat_send(uuid, jsonb), public.chat_sync(uuid, jsonb, int), public.chat_ack(uuid, jsonb)
+  public.chat_send(uuid, jsonb), public.chat_sync(uuid, jsonb, int), public.chat_ack(uuid, jsonb),
+  public.chat_list(uuid, bigint, bigint, jsonb, int)
 to authenticated;
 grant execute on function public.chat_ensure(text, jsonb), public.chat_post_system(text, text, jsonb, text, uuid) to service_role;

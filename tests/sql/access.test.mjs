@@ -12,6 +12,7 @@ const CALLERS = {
   chat_my_conversations: ['authenticated'],
   chat_send: ['authenticated'],
   chat_sync: ['authenticated'],
+  chat_list: ['authenticated'],
   chat_ack: ['authenticated'],
   chat_ensure: ['service_role'],
   chat_post_system: ['service_role'],
@@ -26,6 +27,7 @@ const CALLERS = {
 const ARGUMENTS = {
   chat_send: (user) => ({ expected_user: user.id, batch: [] }),
   chat_sync: (user) => ({ expected_user: user.id, cursors: {} }),
+  chat_list: (user) => ({ expected_user: user.id }),
   chat_ack: (user) => ({ expected_user: user.id, acks: [] }),
   chat_ensure: () => ({ conversation_id: 'test-access', members: [] }),
   chat_post_system: () => ({ conversation_id: 'test-access', content: 'x' }),
@@ -73,7 +75,7 @@ describe('functions', () => {
 
   test('somebody without a user id is nobody', async () => {
     const nobody = { role: 'authenticated' }
-    for (const name of ['chat_send', 'chat_sync', 'chat_ack']) {
+    for (const name of ['chat_send', 'chat_sync', 'chat_list', 'chat_ack']) {
       await refused(world.ways.sql.call(nobody, name, ARGUMENTS[name](operator)), 'PT401')
     }
     assert.deepEqual(await world.ways.sql.call(nobody, 'chat_my_conversations', {}), [])
