@@ -1,0 +1,58 @@
+// What a membership that is withdrawn takes with it, step by step, while its former owner stays connected.
+import assert from 'node:assert/strict'
+import { row } from '../support.mjs'
+import { inWords } from './attempts.mjs'
+import { Scene, inbox } from './scene.mjs'
+
+/** The steps as `[what is done, what comes of it]`; raises where it is not as it must be. */
+export async function withdraw(world) {
+  const steps = []
+  const note = (what, outcome) => steps.push([what, outcome])
+  const scene = await Scene.make(world, 'member')
+  const other = await world.conversation(scene.owner, scene.member)
+  const { id, member, owner, messages } = scene
+  try {
+    const line = await scene.witness(member)
+    await scene.say('before')
+    assert.ok(line.heard('before'))
+    note('before: live events', 'heard in the joined inbox')
+
+    const server = new Scene()
+    Object.assign(server, { ...scene, actor: 'service key' })
+    const gone = await server.request(`chat_members?conversation_id=eq.${id}&user_id=eq.${member.id}`, { method: 'DELETE' })
+    assert.equal(gone.status, 204)
+    note('the server deletes the row in `chat_members`', inWords(gone))
+    const stored = await scene.stored()
+
+    const expected = async (what, wanted, request) => {
+      const answer = await request
+      assert.equal(inWords(answer), wanted, what)
+      note(what, wanted)
+    }
+    const sync = () => scene.call('chat_sync', { expected_user: member.id, cursors: { [id]: { seq: 0 } } })
+    await expected('the next `chat_send`', 'forbidden', scene.send({}))
+    await expected('the next `chat_sync`', 'forbidden', sync())
+    await expected('the next `chat_ack`', 'nothing', scene.call('chat_ack', { expected_user: member.id, acks: [{ conversation_id: id, read: 4 }] }))
+    await expected('select from `chat_messages`', 'nothing', scene.request(`chat_messages?conversation_id=eq.${id}`))
+    await expected('an edit of an own message', 'forbidden', scene.send({ kind: 'edit', target_id: messages.member.id }))
+    await expected('a message that was stored before, sent again', 'duplicate', scene.send(messages.member))
+    assert.deepEqual(await scene.stored(), stored)
+
+    await scene.say('after')
+    assert.ok(!line.heard('after'))
+    note('live events of that conversation', 'not heard in the joined inbox')
+    await world.ways.sql.send(owner, [row(other, 'elsewhere')])
+    await line.until('elsewhere')
+    note('live events of other conversations', 'heard, over the same connection')
+
+    await world.ways.sql.call('service_role', 'chat_ensure', { conversation_id: id, members: [{ user_id: member.id, role: 'client' }] })
+    const back = await sync()
+    assert.ok(back.text.includes('after'))
+    const own = back.answer[0].members.find((each) => each.user_id === member.id)
+    assert.deepEqual([own.read_seq, own.delivered_seq], [back.answer[0].last_seq, back.answer[0].last_seq])
+    note('a member again: `chat_sync`', 'everything, also what was written in between; it counts as read')
+    return steps
+  } finally {
+    scene.leave()
+  }
+}
