@@ -18,14 +18,19 @@ impl Engine {
 
     /// All rows, for a tab that starts, follows, or was asleep.
     pub(super) fn read_outbox(&mut self) {
-        if self.durable {
+        self.outbox_again = self.requests.values().any(|purpose| matches!(purpose, Request::ReadOutbox));
+        if self.durable && !self.outbox_again {
             self.store(Request::ReadOutbox, Transaction::relaxed(vec![list_from(0)]));
         }
     }
 
     pub(super) fn outbox_read(&mut self, result: StoreResult) {
+        let again = std::mem::take(&mut self.outbox_again);
         if self.role.generation().is_some() {
             return;
+        }
+        if again {
+            return self.read_outbox();
         }
         match result.as_deref() {
             Ok([Reply::List(records)]) => {
@@ -111,6 +116,7 @@ impl Engine {
             return;
         }
         let http = rest::send(target, rows.into_iter());
+        self.sent_at_resets = self.sync.resets();
         let request = self.expect(Request::Send { jwt });
         self.effects.push_back(Effect::Http { request, http });
     }
@@ -158,7 +164,9 @@ impl Engine {
             return self.outbox.abandon();
         };
         let mut operations = operations(&settlement.changes);
-        for (envelope, facts) in settlement.stored.iter().filter(|(envelope, facts)| facts.kind == envelope.kind) {
+        let current = self.sent_at_resets == self.sync.resets();
+        let as_sent = |(envelope, facts): &&(Envelope, StoredFacts)| facts.kind == envelope.kind;
+        for (envelope, facts) in settlement.stored.iter().filter(as_sent).filter(|_| current) {
             let message = stored_message(envelope, facts, &self.user_id);
             operations.push(Operation::Put { table: Table::Messages, value: cached(&message) });
         }
@@ -192,13 +200,17 @@ impl Engine {
         };
         self.outbox.abandon();
         self.outbox.apply(settlement.changes, keys(replies));
+        let current = self.sent_at_resets == self.sync.resets();
         for (envelope, facts) in &settlement.stored {
-            if facts.kind == envelope.kind {
-                let message = stored_message(envelope, facts, &self.user_id);
+            let as_sent = facts.kind == envelope.kind;
+            let message = stored_message(envelope, facts, &self.user_id);
+            if as_sent {
                 self.note_sent(&message);
+            }
+            if as_sent && current {
                 self.take_in(message);
             } else {
-                // Under this id is something else, of which the answer tells too little.
+                // Under this id is something else, of which the answer tells too little; or it is not there any more.
                 self.sync.track(&envelope.conversation_id).announce(facts.seq);
             }
         }

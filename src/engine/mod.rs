@@ -92,7 +92,6 @@ enum Request {
     Rows {
         conversation_id: String,
         from: u64,
-        through: u64,
     },
     SaveRows {
         conversation_id: String,
@@ -114,11 +113,21 @@ enum Request {
 #[derive(Clone)]
 struct Shown {
     timeline: Timeline,
+    /// Whose rows the view shows; empty before there are any.
+    incarnation: String,
     /// Up to here nothing is missing between the rows of the view.
     through: u64,
+    /// What is being read from the database may have changed meanwhile: once more.
+    again: bool,
     /// Its first page is there, and the observer knows it.
     loaded: bool,
     said_sync: Option<SyncState>,
+}
+
+impl Shown {
+    fn new(timeline: Timeline) -> Self {
+        Self { timeline, incarnation: String::new(), through: 0, again: false, loaded: false, said_sync: None }
+    }
 }
 
 /// The call that waits for the end.
@@ -163,6 +172,8 @@ pub struct Engine {
     evidence: Vec<StoredMessage>,
     /// An answer that came while something else was written.
     answer: Option<Outcome>,
+    /// [`Sync::resets`] when the last rows set out: what is answered to them later may be of another database.
+    sent_at_resets: u32,
     /// One writer of the outbox is at work at a time.
     writing: bool,
     /// What the leader has to do, in this order, once it has read the new rows.
@@ -190,6 +201,8 @@ pub struct Engine {
     /// A read of what is shown was refused.
     reread: bool,
     reading_outbox: bool,
+    /// What is being read of the outbox may have changed meanwhile: once more.
+    outbox_again: bool,
     /// What the database knows of the conversations was read since this tab leads.
     cursors_read: bool,
     /// The last one that this tab led under.
@@ -241,6 +254,7 @@ impl Engine {
             outbox: Outbox::new(config.resume_on_reconnect, seeds.u64(..)),
             evidence: Vec::new(),
             answer: None,
+            sent_at_resets: 0,
             writing: false,
             acts: VecDeque::new(),
             acts_unread: false,
@@ -259,6 +273,7 @@ impl Engine {
             closing: None,
             reread: false,
             reading_outbox: false,
+            outbox_again: false,
             cursors_read: false,
             last_generation: 0,
             saving: LiteMap::new(),
@@ -372,7 +387,7 @@ impl Engine {
             Request::GiveUpLease => self.lease_given_up(),
             Request::Conversations => self.conversations_read(result),
             Request::Conversation { conversation_id } => self.conversation_read(conversation_id, result),
-            Request::Rows { conversation_id, from, through } => self.rows_read(conversation_id, from, through, result),
+            Request::Rows { conversation_id, from } => self.rows_read(&conversation_id, from, result),
             Request::SaveRows { conversation_id, cursor } => self.rows_saved(&conversation_id, cursor, result),
             Request::Discard => self.discarded(result),
             Request::LastRead => self.last_read(result),

@@ -29,7 +29,7 @@ impl Engine {
         }
         let role = self.own_role(&conversation_id);
         let timeline = Timeline::new(&self.user_id, &role);
-        self.shown.insert(conversation_id.clone(), Shown { timeline, through: 0, loaded: false, said_sync: None });
+        self.shown.insert(conversation_id.clone(), Shown::new(timeline));
         if self.phase == Phase::Running {
             if self.role.generation().is_none() {
                 self.tell(TabMessage::Open { conversation_id: conversation_id.clone() });
@@ -60,54 +60,71 @@ impl Engine {
         } else if self.role.generation().is_some() {
             self.sync.track(&conversation_id);
         }
-        if self.durable {
+        let reads = |purpose: &Request| match purpose {
+            Request::Conversation { conversation_id: id } | Request::Rows { conversation_id: id, .. } => {
+                *id == conversation_id
+            }
+            _ => false,
+        };
+        if self.requests.values().any(reads)
+            && let Some(shown) = self.shown.get_mut(&conversation_id)
+        {
+            shown.again = true;
+        } else if self.durable {
             let get = Operation::Get { table: Table::Conversations, key: Key::Text(conversation_id.clone()) };
             self.store(Request::Conversation { conversation_id }, Transaction::relaxed(vec![get]));
         }
     }
 
+    /// What is known of the conversation says from where to read; then both are read at once, so that they fit together.
     pub(super) fn conversation_read(&mut self, conversation_id: String, result: StoreResult) {
-        let leading = self.role.generation().is_some();
         let record = match result.as_deref() {
             Ok([Reply::Value(Some(record))]) => Conversation::from_record(record),
             Ok(_) => None,
             Err(error) => return self.read_failed(error),
         };
-        let Some(record) = record else { return };
-        let Some(shown) = self.shown.get_mut(&conversation_id) else { return };
-        let held = self.sync.get(&conversation_id).filter(|held| held.is_known());
-        if held.is_some_and(|held| held.incarnation != record.incarnation) {
-            if leading {
-                return;
-            }
-            shown.timeline.reset();
-            shown.through = 0;
-        }
+        let (Some(record), Some(shown)) = (record, self.shown.get(&conversation_id)) else {
+            return self.load_again(&conversation_id);
+        };
         // All of what is on the screen, for others may have edited it; else the newest page.
         let page = record.cursor.saturating_sub(PAGE - 1);
         let from = shown.timeline.first().unwrap_or(page).min(page).max(record.low);
-        let through = record.cursor;
-        if !leading || held.is_none() {
-            self.sync.restore(record);
-        }
+        let get = Operation::Get { table: Table::Conversations, key: Key::Text(conversation_id.clone()) };
         let list = Operation::List {
             table: Table::Messages,
             from: Key::Place(conversation_id.clone(), from),
             to: Key::Place(conversation_id.clone(), MAX_NUMBER),
         };
-        self.store(Request::Rows { conversation_id, from, through }, Transaction::relaxed(vec![list]));
+        self.store(Request::Rows { conversation_id, from }, Transaction::relaxed(vec![get, list]));
     }
 
-    pub(super) fn rows_read(&mut self, conversation_id: String, from: u64, through: u64, result: StoreResult) {
-        let records = match result.as_deref() {
-            Ok([Reply::List(records)]) => records,
-            Ok(_) => return,
+    pub(super) fn rows_read(&mut self, conversation_id: &str, from: u64, result: StoreResult) {
+        match result.as_deref() {
+            Ok([Reply::Value(Some(record)), Reply::List(rows)]) => {
+                if let Some(record) = Conversation::from_record(record) {
+                    self.take_cached(conversation_id, from, record, rows);
+                }
+                self.storage_works();
+            }
+            Ok(_) => {}
             Err(error) => return self.read_failed(error),
-        };
+        }
+        self.load_again(conversation_id);
+    }
+
+    fn take_cached(&mut self, conversation_id: &str, from: u64, record: Conversation, rows: &[Value]) {
         let leading = self.role.generation().is_some();
-        self.cover(&conversation_id, from, through);
-        let Some(Shown { timeline, .. }) = self.shown.get_mut(&conversation_id) else { return };
-        let rows = records.iter().filter(|record| is_known(record)).filter_map(StoredMessage::from_row);
+        let held = self.sync.get(conversation_id).filter(|held| held.is_known());
+        let (is_held, is_other) = (held.is_some(), held.is_some_and(|held| held.incarnation != record.incarnation));
+        if leading && is_other {
+            return;
+        }
+        self.cover(conversation_id, &record.incarnation, from.max(record.low), record.cursor);
+        if !leading || !is_held {
+            self.sync.restore(record);
+        }
+        let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id) else { return };
+        let rows = rows.iter().filter(|row| is_known(row)).filter_map(StoredMessage::from_row);
         for row in rows.filter(|row| row.kind == Kind::Message) {
             // Where another tab leads, the database knows best.
             if leading {
@@ -116,10 +133,16 @@ impl Engine {
                 timeline.put(row);
             }
         }
-        self.storage_works();
         self.mark_shown();
-        self.watermarks_moved(&conversation_id);
-        self.loaded(&conversation_id);
+        self.watermarks_moved(conversation_id);
+        self.loaded(conversation_id);
+    }
+
+    fn load_again(&mut self, conversation_id: &str) {
+        let shown = self.shown.get_mut(conversation_id);
+        if shown.is_some_and(|shown| std::mem::take(&mut shown.again)) {
+            self.load(conversation_id.to_owned());
+        }
     }
 
     fn read_failed(&mut self, error: &StoreError) {
@@ -128,8 +151,15 @@ impl Engine {
     }
 
     /// The rows from here to there are on their way into the view. Where they do not join what it shows, that gives way.
-    fn cover(&mut self, conversation_id: &str, from: u64, through: u64) {
+    fn cover(&mut self, conversation_id: &str, incarnation: &str, from: u64, through: u64) {
         let Some(shown) = self.shown.get_mut(conversation_id) else { return };
+        if shown.incarnation != incarnation {
+            if !shown.incarnation.is_empty() {
+                shown.timeline.reset();
+            }
+            shown.incarnation = incarnation.to_owned();
+            shown.through = 0;
+        }
         if from > shown.through + 1 {
             shown.timeline.drop_below(from);
         }
@@ -278,6 +308,13 @@ impl Engine {
     // ---- live
 
     pub(super) fn on_live_message(&mut self, payload: &Value) {
+        if let (Some(id), Some(incarnation)) = (text(payload, "conversation_id"), text(payload, "incarnation")) {
+            let conversation = self.sync.track(id);
+            if conversation.incarnation != incarnation {
+                conversation.announce(number(payload, "seq").filter(|_| !conversation.is_known()).unwrap_or(0));
+                return conversation.ask_again();
+            }
+        }
         match payload.get("row").and_then(StoredMessage::from_row) {
             Some(message) => self.take_in(message),
             // Cut short, or of a later version: the server has the whole of it.
@@ -334,8 +371,9 @@ impl Engine {
             shown.through = 0;
         }
         let nothing = merge.rows.is_empty();
-        if let Some(cursor) = self.sync.get(conversation_id).map(|held| held.cursor).filter(|_| anyway || !nothing) {
-            self.cover(conversation_id, merge.from, cursor);
+        if let Some(held) = self.sync.get(conversation_id).filter(|held| held.is_known() && (anyway || !nothing)) {
+            let (incarnation, cursor) = (held.incarnation.clone(), held.cursor);
+            self.cover(conversation_id, &incarnation, merge.from, cursor);
         }
         for row in merge.rows {
             operations.push(Operation::Put { table: Table::Messages, value: cached(&row) });

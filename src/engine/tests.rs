@@ -1,5 +1,6 @@
 mod acts;
 mod browser;
+mod cache;
 mod delivery;
 mod following;
 mod golden;

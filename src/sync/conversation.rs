@@ -29,6 +29,8 @@ pub struct Conversation {
     pub others_seq: u64,
     /// It is to be asked for.
     pub due: bool,
+    /// What is being answered is not enough: it was asked for before there was a reason to ask.
+    again: bool,
     /// The newest row that was heard of.
     announced: u64,
     /// Since when answers end below what was heard of before they were asked for.
@@ -73,6 +75,7 @@ impl Conversation {
             members: Vec::new(),
             others_seq: 0,
             due: true,
+            again: false,
             announced: 0,
             behind_since: None,
             ahead: Vec::new(),
@@ -113,6 +116,12 @@ impl Conversation {
         self.is_known() && !self.unsaved
     }
 
+    /// Only a request that is built from now on counts.
+    pub fn ask_again(&mut self) {
+        self.due = true;
+        self.again = true;
+    }
+
     /// There is a row of this `seq`.
     pub fn announce(&mut self, seq: u64) {
         self.announced = self.announced.max(seq);
@@ -137,6 +146,7 @@ impl Conversation {
 
     pub(super) fn ask(&mut self) -> Asked {
         self.due = false;
+        self.again = false;
         if std::mem::take(&mut self.unsaved) {
             self.cursor = self.stored;
             if self.stored == 0 {
@@ -152,6 +162,7 @@ impl Conversation {
     }
 
     pub(super) fn merge(&mut self, now: u64, asked: Asked, answer: SyncAnswer, user_id: &str) -> Merge {
+        let again = std::mem::take(&mut self.again);
         let other_incarnation = self.is_known() && self.incarnation != answer.incarnation;
         let older = answer.last_seq < asked.cursor;
         if !other_incarnation && answer.last_seq < asked.newest {
@@ -198,7 +209,7 @@ impl Conversation {
         self.cursor = self.cursor.max(answer.through_seq);
         rows.append(&mut self.take_contiguous());
         self.note_others(&rows, user_id);
-        self.due = self.cursor < answer.last_seq.max(self.announced) || !self.ahead.is_empty();
+        self.due = again || self.cursor < answer.last_seq.max(self.announced) || !self.ahead.is_empty();
         Merge { reset, from: known + 1, first, rows }
     }
 

@@ -63,6 +63,7 @@ pub struct Sync {
     not_before: u64,
     live: bool,
     reconcile_at: u64,
+    resets: u32,
     rng: fastrand::Rng,
 }
 
@@ -75,6 +76,7 @@ impl Sync {
             not_before: 0,
             live: false,
             reconcile_at: u64::MAX,
+            resets: 0,
             rng: fastrand::Rng::with_seed(seed),
         }
     }
@@ -128,10 +130,15 @@ impl Sync {
     /// Ask for everything again, as soon as may be.
     pub fn all_due(&mut self) {
         for (_, conversation) in &mut self.conversations {
-            conversation.due = true;
+            conversation.ask_again();
         }
         self.not_before = 0;
         self.failures = 0;
+    }
+
+    /// How often a conversation turned out to be another one than was held.
+    pub fn resets(&self) -> u32 {
+        self.resets
     }
 
     /// The last request brought nothing.
@@ -211,7 +218,9 @@ impl Sync {
             let Some(conversation) = self.conversations.get_mut(&id) else { continue };
             match answer.status {
                 SyncStatus::Ok => {
-                    synced.push((id, Synced::Merged(conversation.merge(now, asked, answer, user_id))));
+                    let merge = conversation.merge(now, asked, answer, user_id);
+                    self.resets += u32::from(merge.reset);
+                    synced.push((id, Synced::Merged(merge)));
                     if conversation.is_behind() {
                         self.not_before = now + LAG_PAUSE_MS;
                     }

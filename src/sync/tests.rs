@@ -72,6 +72,19 @@ fn what_came_live_below_the_first_page_is_not_taken_in() {
 }
 
 #[test]
+fn what_was_asked_before_there_was_a_reason_to_ask_is_not_enough() {
+    let mut sync = known(2);
+    sync.all_due();
+    sync.take_request(0);
+    sync.all_due();
+    sync.answered(0, vec![answer("i1", 3, 3, 3)], "me");
+    assert!(sync.is_due(0), "the live channel may have become ready after the server had answered");
+    sync.take_request(0);
+    sync.answered(0, vec![answer("i1", 4, 3, 3)], "me");
+    assert!(!sync.is_due(0));
+}
+
+#[test]
 fn the_first_page_is_taken_as_it_is() {
     let mut sync = Sync::new(1);
     sync.track("b1");

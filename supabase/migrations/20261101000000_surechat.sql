@@ -532,7 +532,9 @@ comment on function public.chat_follow() is
 create or replace function public.chat_broadcast_message() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare
-  payload jsonb := jsonb_build_object('conversation_id', new.conversation_id, 'seq', new.seq, 'id', new.id);
+  payload jsonb := jsonb_build_object(
+    'conversation_id', new.conversation_id, 'seq', new.seq, 'id', new.id,
+    'incarnation', (select c.incarnation from public.chat_conversations c where c.id = new.conversation_id));
 begin
   if octet_length(new.content) <= 4096 and octet_length(new.metadata::text) <= 4096 then
     payload := payload || jsonb_build_object('row', to_jsonb(new));

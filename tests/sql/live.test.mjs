@@ -20,9 +20,10 @@ describe('live events', () => {
     const events = await sql`select * from realtime.messages order by topic`
     assert.deepEqual(events.map((e) => e.topic), inboxes(operator, client))
     const [stored] = await world.rows(id)
+    const [{ incarnation }] = await sql`select incarnation from chat_conversations where id = ${id}`
     for (const event of events) {
       assert.deepEqual([event.event, event.private, event.extension], ['message', true, 'broadcast'])
-      assert.deepEqual(event.payload, { conversation_id: id, seq: 1, id: answer.id, row: stored })
+      assert.deepEqual(event.payload, { conversation_id: id, incarnation, seq: 1, id: answer.id, row: stored })
     }
   })
 
@@ -59,7 +60,10 @@ describe('live events', () => {
     const short = row(id, 'x'.repeat(4096))
     const answers = await send(operator, [...long, short])
     const events = await sql`select payload from realtime.messages where topic = ${inbox(client)} order by (payload ->> 'seq')::int`
-    assert.deepEqual(events.slice(0, 3).map((e) => e.payload), answers.slice(0, 3).map(({ id: message, seq }) => ({ conversation_id: id, seq, id: message })))
+    for (const [nth, { payload }] of events.slice(0, 3).entries()) {
+      const { id: message, seq } = answers[nth]
+      assert.deepEqual(payload, { conversation_id: id, incarnation: payload.incarnation, seq, id: message })
+    }
     assert.equal(events[3].payload.row.content.length, 4096)
   })
 

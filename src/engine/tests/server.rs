@@ -33,6 +33,8 @@ pub struct Server {
     pub stumbles: Option<&'static str>,
     /// Rows at the end of each conversation that are committed and told live, but not visible to `chat_sync` yet.
     pub unseen: usize,
+    /// How often it was set back to a copy: each time counts as another database.
+    pub restores: u32,
     /// What goes out live, as broadcasts of the inbox.
     pub live: Vec<(&'static str, Value)>,
 }
@@ -92,6 +94,12 @@ impl Server {
         self.send(user, &json!([row]));
     }
 
+    /// It is set back to what it held when there were so many rows.
+    pub fn restore(&mut self, conversation: &str, rows: usize) {
+        self.restores += 1;
+        self.rows.entry(conversation.to_owned()).or_default().truncate(rows);
+    }
+
     fn send(&mut self, user: &str, batch: &Value) -> HttpResponse {
         let batch = batch.as_array().unwrap_or_default().to_vec();
         if self.poison.is_some_and(|poison| batch.iter().any(|row| row["content"] == poison)) {
@@ -138,7 +146,9 @@ impl Server {
                     change_target(rows, &row);
                     self.taken.push(stored.clone());
                     rows.push(stored.clone());
-                    let live = json!({"row": stored, "conversation_id": conversation, "seq": stored["seq"], "id": stored["id"]});
+                    let incarnation = incarnation(self.restores);
+                    let live = json!({"row": stored, "conversation_id": conversation, "incarnation": incarnation,
+                        "seq": stored["seq"], "id": stored["id"]});
                     self.live.push(("message", live));
                     Some(stored)
                 }
@@ -174,11 +184,13 @@ impl Server {
                 return json!({"conversation_id": id, "status": "forbidden"});
             }
             let last = rows.len().saturating_sub(self.unseen) as u64;
-            // From above the end, as from nowhere, it is the newest page.
-            let from = cursor["seq"].as_u64().filter(|seq| *seq <= last).unwrap_or(0);
+            let incarnation = incarnation(self.restores);
+            // From above the end or another database, as from nowhere, it is the newest page.
+            let other = cursor["incarnation"].as_str().is_some_and(|known| known != incarnation);
+            let from = cursor["seq"].as_u64().filter(|seq| *seq <= last && !other).unwrap_or(0);
             let rows: Vec<&Value> =
                 rows[..last as usize].iter().filter(|row| row["seq"].as_u64() > Some(from)).collect();
-            json!({"conversation_id": id, "status": "ok", "incarnation": "11111111-1111-4111-8111-111111111111",
+            json!({"conversation_id": id, "status": "ok", "incarnation": incarnation,
                 "last_seq": last, "through_seq": last, "first_seq": from + 1, "rows": rows, "members": members})
         });
         Value::Array(answers.collect())
@@ -216,4 +228,8 @@ fn change_target(rows: &mut [Value], row: &Value) {
 
 fn respond(status: u16, body: &Value) -> HttpResponse {
     HttpResponse { status, retry_after_ms: None, body: body.to_string() }
+}
+
+fn incarnation(restores: u32) -> String {
+    format!("{:08}-1111-4111-8111-111111111111", 11_111_111 + restores)
 }

@@ -45,6 +45,8 @@ pub struct World {
     pub reads_fail: bool,
     /// Writes wait until [`World::release_writes`].
     pub holds_writes: bool,
+    /// Reads wait until [`World::release_read`].
+    pub holds_reads: bool,
     held: Vec<(u64, Transaction)>,
     /// Requests that carry rows wait until [`World::arrive`].
     pub holds_sends: bool,
@@ -101,6 +103,7 @@ impl World {
             store_fault: None,
             reads_fail: false,
             holds_writes: false,
+            holds_reads: false,
             held: Vec::new(),
             holds_sends: false,
             sends: VecDeque::new(),
@@ -232,11 +235,28 @@ impl World {
         }
     }
 
+    /// Run the first transaction that waits, if there is one.
+    pub fn release_read(&mut self) -> bool {
+        if self.held.is_empty() {
+            return false;
+        }
+        let (request, transaction) = self.held.remove(0);
+        let result = self.store.run(&transaction);
+        self.feed(Input::Stored { request, result });
+        true
+    }
+
     /// The first request that waits reaches the server, which answers it.
     pub fn arrive(&mut self) {
+        let answer = self.reach();
+        self.feed(answer);
+    }
+
+    /// It reaches the server, and the answer is still on its way.
+    pub fn reach(&mut self) -> Input {
         let (request, http) = self.sends.pop_front().expect("a request");
         let result = self.server.answer(self.now.mono, &http);
-        self.feed(Input::Http { request, result });
+        Input::Http { request, result }
     }
 
     /// Requests wait no longer.
@@ -354,7 +374,9 @@ impl World {
                 let result = if self.has_database { Ok(()) } else { Err(StoreError::Unavailable("none".into())) };
                 vec![Input::StoreOpened { result }]
             }
-            Effect::Store { request, transaction } if self.holds_writes && !transaction.is_read_only() => {
+            Effect::Store { request, transaction }
+                if if transaction.is_read_only() { self.holds_reads } else { self.holds_writes } =>
+            {
                 self.held.push((request, transaction));
                 Vec::new()
             }

@@ -41,6 +41,8 @@ pub struct Tab {
     pub cached: bool,
     pub visible: bool,
     pub closed: bool,
+    /// It was told to shut down.
+    pub closing: bool,
     /// Sends that wait for their answer: the message of each call.
     pub sends: BTreeMap<u32, String>,
     next_op: u32,
@@ -81,6 +83,7 @@ impl Tab {
             cached: false,
             visible: true,
             closed: false,
+            closing: false,
             sends: BTreeMap::new(),
             next_op: 0,
         }

@@ -157,7 +157,7 @@ impl Server {
     /// The conversation is set back to an older copy of it, which may count as another incarnation.
     pub fn restore(&mut self, id: &str, copy: Conversation, anew: bool) {
         let Some(held) = self.conversations.get_mut(id) else { return };
-        for row in held.rows.iter().filter(|row| copy.row(row.seq).is_none()) {
+        for row in held.rows.iter().filter(|row| copy.row(row.seq).is_none_or(|kept| kept.id != row.id)) {
             self.places.remove(&row.id);
             self.taken_away.insert(row.id.clone());
         }

@@ -133,6 +133,7 @@ impl Server {
         self.places.insert(id.clone(), (conversation.to_owned(), held.last_seq));
         let mut payload =
             object(vec![("conversation_id", conversation.into()), ("seq", row.seq.into()), ("id", id.as_str().into())]);
+        payload["incarnation"] = held.incarnation.as_str().into();
         payload["row"] = row.to_value(conversation);
         held.rows.push(row);
         if let Some(target) = target.and_then(|place| held.rows.get_mut(place)) {

@@ -2,7 +2,7 @@
 
 use surechat::{
     engine::{Effect, Input, RequestId},
-    json::text,
+    json::{number, text},
     store::{Operation, Reply, StoreError, Table, Transaction},
     tabs::TabMessage,
 };
@@ -186,12 +186,28 @@ impl World {
             None => self.run_transaction(id, profile, &database, transaction)?,
         };
         self.mark(id, if result.is_ok() { "commits" } else { "could not commit" });
+        if self.prints
+            && let Ok(replies) = &result
+        {
+            self.note_read(id, transaction, replies);
+        }
         if closed {
             return Ok(());
         }
         let delay = self.rng.u64(0..3);
         self.later(delay, Event::Feed { tab: id, input: Box::new(Input::Stored { request, result }) });
         Ok(())
+    }
+
+    fn note_read(&mut self, id: TabId, transaction: &Transaction, replies: &[Reply]) {
+        for (operation, reply) in transaction.operations.iter().zip(replies) {
+            let (Operation::List { table: Table::Messages, from, .. }, Reply::List(records)) = (operation, reply)
+            else {
+                continue;
+            };
+            let seqs: Vec<u64> = records.iter().filter_map(|record| number(record, "seq")).collect();
+            self.note(|| format!("tab {id} reads from {from:?}: {seqs:?}"));
+        }
     }
 
     fn run_transaction(

@@ -70,7 +70,7 @@ impl World {
         for profile in 0..self.profiles.len() {
             let user = self.profiles[profile].signed_in;
             let serves = |world: &Self, id: &TabId| {
-                world.tabs[*id].as_ref().is_some_and(|tab| tab.profile == profile && !tab.closed && tab.user() == user)
+                world.tabs[*id].as_ref().is_some_and(|tab| tab.profile == profile && !tab.closing && tab.user() == user)
             };
             if !self.running().iter().any(|id| serves(self, id)) {
                 self.start_tab(profile)?;

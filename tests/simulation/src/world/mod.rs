@@ -15,7 +15,7 @@ use std::{
 
 use fastrand::Rng;
 use surechat::{
-    engine::{Config, Input, Now, PageEvent, RequestId},
+    engine::{Config, Input, Now, PageEvent, RequestId, Update},
     rest::{HttpError, HttpResponse},
     store::{StoreError, Transaction},
 };
@@ -37,7 +37,7 @@ use network::Exchange;
 const DAWN: u64 = 1_795_415_400_000;
 /// So many steps within one virtual second are a loop that never rests.
 const STEPS_PER_SECOND: u32 = 4_000;
-const LONGEST_TRACE_LINE: usize = 240;
+const LONGEST_TRACE_LINE: usize = 600;
 
 pub struct World {
     pub now: Time,
@@ -328,11 +328,33 @@ impl World {
         loop {
             let Some(tab) = self.tab(id) else { return Ok(()) };
             let Some(update) = tab.engine.poll_update() else { return Ok(()) };
+            if self.prints {
+                self.note_update(id, &update);
+            }
+            let Some(tab) = self.tab(id) else { return Ok(()) };
             match tab.screen.take(update)? {
                 Some(Seen::Answered { op }) => self.call_answered(id, op)?,
                 Some(seen) => self.delivery_announced(id, &seen)?,
                 None => {}
             }
+        }
+    }
+
+    fn note_update(&mut self, id: TabId, update: &Update) {
+        match update {
+            Update::Messages { conversation_id, patch } => {
+                let reset = if patch.reset { " anew" } else { "" };
+                let places: Vec<u64> =
+                    patch.upserts.iter().map(|(place, _)| *place).filter(|at| *at < 1 << 52).collect();
+                let gone: Vec<&str> = patch.removes.iter().map(|id| id.as_str()).collect();
+                self.note(|| format!("tab {id} shows {conversation_id}{reset}: {places:?}, without {gone:?}"));
+            }
+            Update::Loaded { conversation_id } => self.note(|| format!("tab {id} has loaded {conversation_id}")),
+            Update::Problem { conversation_id, error } => {
+                let code = error.as_ref().map(|error| error.code.as_str());
+                self.note(|| format!("tab {id}: problem of {conversation_id:?}: {code:?}"));
+            }
+            _ => {}
         }
     }
 

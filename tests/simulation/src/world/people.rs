@@ -145,6 +145,9 @@ impl World {
             97 => {
                 let op = self.tab(tab).map_or(0, |tab| tab.op());
                 self.mark(tab, "is told to shut down");
+                if let Some(held) = self.tab(tab) {
+                    held.closing = true;
+                }
                 self.command(tab, Command::Shutdown { op, discard: false })?;
                 let (profile, delay) = (self.tab(tab).map_or(0, |tab| tab.profile), self.rng.u64(10..5_000));
                 self.later(delay, Event::NewTab { profile });

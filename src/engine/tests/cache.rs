@@ -1,0 +1,118 @@
+//! The cache and the view where both may have changed between two looks: another tab wrote, the site's data was deleted,
+//! the server was set back to a copy.
+
+use crate::json;
+
+use super::world::*;
+use crate::{
+    engine::{Command, Input},
+    json::Value,
+    store::{MemoryStore, Operation, Table, Transaction},
+    tabs::TabMessage,
+};
+
+fn id(n: u64) -> String {
+    format!("01890000-0000-7000-8000-0000000000{n:02x}")
+}
+
+fn row(seq: u64, content: &str) -> Value {
+    json!({"v": 1, "id": id(seq), "conversation_id": BOOKING, "seq": seq, "kind": "message", "sender_id": CLIENT,
+        "sender_role": "client", "content": content, "created_at": "2026-11-23T00:00:00Z"})
+}
+
+/// A database that covers these rows.
+fn cache(incarnation: &str, rows: std::ops::RangeInclusive<u64>, content: &str) -> MemoryStore {
+    let put = |table, value| Operation::Put { table, value };
+    let conversation = json!({"v": 1, "id": BOOKING, "incarnation": incarnation, "low": *rows.start(), "cursor": *rows.end(),
+        "read": 0, "others_seq": *rows.end(), "members": []});
+    let rows = rows.map(|seq| put(Table::Messages, row(seq, content)));
+    let mut store = MemoryStore::default();
+    store.run(&Transaction::relaxed(rows.chain([put(Table::Conversations, conversation)]).collect())).unwrap();
+    store
+}
+
+fn contents(world: &World) -> Vec<String> {
+    world.screen().into_iter().map(|(content, _)| content).collect()
+}
+
+fn follower(store: MemoryStore) -> World {
+    let mut world = World::nth(1);
+    world.store = store;
+    world.start();
+    world
+}
+
+#[test]
+fn a_database_that_is_another_one_between_two_reads_leaves_no_hole_in_the_view() {
+    let mut world = follower(cache("i1", 1..=2, "old"));
+    world.holds_reads = true;
+    world.feed(Input::Heard(TabMessage::Changed));
+    assert!(world.release_read() && world.release_read(), "the outbox, and what is known of the conversation");
+    world.store = cache("i1", 5..=6, "new");
+    while world.release_read() {}
+    world.feed(Input::Heard(TabMessage::Changed));
+    while world.release_read() {}
+    assert_eq!(contents(&world), ["new", "new"]);
+}
+
+#[test]
+fn rows_of_a_conversation_that_was_made_anew_take_the_place_of_those_shown() {
+    let mut world = follower(cache("i1", 1..=3, "old"));
+    assert_eq!(contents(&world), ["old"; 3]);
+    world.store = cache("i2", 2..=3, "new");
+    world.feed(Input::Heard(TabMessage::Changed));
+    assert_eq!(contents(&world), ["new", "new"]);
+}
+
+#[test]
+fn a_tab_that_takes_the_lead_does_not_go_on_with_a_view_of_another_database() {
+    let mut world = follower(cache("i1", 1..=3, "old"));
+    world.online = false;
+    world.store = cache("i2", 2..=3, "new");
+    world.feed(Input::LockGranted { exclusive: true });
+    assert_eq!(contents(&world), ["new", "new"]);
+}
+
+#[test]
+fn many_words_of_change_are_one_more_look() {
+    let mut world = follower(cache("i1", 1..=3, "old"));
+    world.holds_reads = true;
+    for _ in 0..50 {
+        world.feed(Input::Heard(TabMessage::Changed));
+    }
+    let mut reads = 0;
+    while world.release_read() {
+        reads += 1;
+    }
+    assert_eq!(reads, 6, "twice: outbox, conversation, rows");
+}
+
+#[test]
+fn a_live_row_of_another_database_is_not_taken_for_one_of_this() {
+    let mut world = World::started();
+    world.receive(&id(1), "one");
+    let syncs = world.server.count("chat_sync");
+    let payload = |incarnation: &str| json!({"conversation_id": BOOKING, "seq": 2, "id": id(2), "incarnation": incarnation, "row": row(2, "two")});
+    world.broadcast("message", &payload("a copy"));
+    assert_eq!(contents(&world), ["one"]);
+    assert_eq!(world.server.count("chat_sync"), syncs + 1, "the server says how it is");
+    world.broadcast("message", &payload("11111111-1111-4111-8111-111111111111"));
+    assert_eq!(contents(&world), ["one", "two"]);
+}
+
+#[test]
+fn an_answer_to_a_message_that_was_set_back_meanwhile_leaves_nothing_behind() {
+    let mut world = World::started();
+    world.receive(&id(1), "one");
+    world.holds_sends = true;
+    world.send("lost with the copy");
+    let answer = world.reach();
+    world.server.restore(BOOKING, 1);
+    world.command(Command::Reload { op: 70, conversation_id: BOOKING.into() });
+    world.feed(answer);
+    world.receive(&id(2), "two");
+    world.run_for(60_000);
+    assert_eq!(contents(&world), ["one", "two"]);
+    world.restart();
+    assert_eq!(contents(&world), ["one", "two"]);
+}
