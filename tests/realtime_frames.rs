@@ -333,7 +333,7 @@ fn unknown_topics_doubled_joins_and_leaves_do_not_confuse_the_machine() {
     for (conn, empty_topic, joined_again, ready) in [(1, 6_278, 8_798, 8_800), (2, 19_487, 21_998, 22_001)] {
         let replay = Replay::of("odd-cases", &[conn]);
         let refusals = refusals(&replay);
-        assert_eq!(refusals, [(empty_topic, JoinError::Unavailable, None)]);
+        assert!(matches!(refusals[..], [(at, JoinError::Unavailable, Some(_))] if at == empty_topic), "{refusals:?}");
         let m = replay.ready_at("m");
         assert_eq!((m.len(), m[1]), (2, ready));
         assert_eq!(replay.lost_at("m"), [joined_again]);

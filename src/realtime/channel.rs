@@ -14,6 +14,8 @@ pub(super) struct Channel {
     /// Refusals in a row that were blamed on the token.
     pub(super) refusals: u32,
     pub(super) refusal: Option<(JoinError, String)>,
+    /// Others on this channel were told that we are here, or are about to be.
+    pub(super) tracked: bool,
     /// The serial of the token that the server knows for this channel.
     pub(super) token: u32,
 }
@@ -60,6 +62,7 @@ impl Channel {
             backoff: Backoff::default(),
             refusals: 0,
             refusal: None,
+            tracked: false,
             token: 0,
         }
     }
@@ -84,6 +87,10 @@ impl Channel {
 
     pub(super) fn is_refused(&self) -> bool {
         matches!(self.phase, Phase::Refused { .. })
+    }
+
+    pub(super) fn wants_tracking(&self) -> bool {
+        self.is_ready() && self.config.presence_key.is_some() && !self.tracked
     }
 
     pub(super) fn has_all_signals(&self) -> bool {

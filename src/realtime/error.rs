@@ -27,11 +27,13 @@ pub enum JoinError {
 pub enum Retry {
     /// Once at once with a fresh token; then not before another token comes.
     FreshToken,
-    /// Once at once with a fresh token; then slowly.
+    /// Once at once with a fresh token; then slowly. A side channel without a permission: slowly.
     FreshTokenThenSlow,
     Backoff,
-    /// At least 30 s, for every channel.
+    /// At least 30 s, for every channel; for a side channel, it alone.
     LongBackoff,
+    /// In minutes.
+    Rare,
     Never,
 }
 
@@ -76,7 +78,8 @@ impl JoinError {
             JoinError::TokenInvalid => Retry::FreshToken,
             JoinError::TokenExpired | JoinError::Unauthorized => Retry::FreshTokenThenSlow,
             JoinError::RateLimited => Retry::LongBackoff,
-            JoinError::TooManyChannels | JoinError::Unavailable => Retry::Never,
+            JoinError::Unavailable => Retry::Rare,
+            JoinError::TooManyChannels => Retry::Never,
             JoinError::NotReady | JoinError::Transient => Retry::Backoff,
         }
     }

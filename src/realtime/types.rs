@@ -48,6 +48,10 @@ pub struct Timing {
     pub long_delay: u64,
     /// What a person has to change first (permissions, tokens): this, plus up to half again.
     pub slow_delay: u64,
+    /// Where the whole of Realtime is switched off: this, plus up to as much again.
+    pub rare_delay: u64,
+    /// When the others are ready, side channels follow within this.
+    pub side_jitter: u64,
 }
 
 impl Default for Timing {
@@ -66,6 +70,8 @@ impl Default for Timing {
             backoff: &[1_000, 2_000, 5_000, 10_000, 30_000],
             long_delay: 30_000,
             slow_delay: 60_000,
+            rare_delay: 300_000,
+            side_jitter: 1_500,
         }
     }
 }
@@ -78,7 +84,10 @@ pub struct ChannelConfig {
     pub broadcast_self: bool,
     /// Ask the server to report when broadcasts from the database flow, and be ready only then.
     pub replication_ready: bool,
-    /// Presence is off without a key; an empty key lets the server make one.
+    /// It joins after all that are none, and what goes wrong with it stays with it.
+    pub side: bool,
+    /// Presence is off without a key; an empty key lets the server make one. Whoever has one is tracked, without a
+    /// payload, whenever the channel is ready.
     pub presence_key: Option<String>,
     pub postgres_changes: Vec<PostgresBinding>,
 }
@@ -241,6 +250,8 @@ pub enum Reason {
     ReadyLimit,
     Heartbeat,
     HeartbeatLimit,
+    /// The server takes a few presence calls in a while, and one waits for its turn.
+    Presence,
     /// Renew it, or ask for it again.
     Token,
 }

@@ -355,6 +355,7 @@ fn join(frame: &Value) -> Option<(String, ChannelConfig)> {
     let bindings = config["postgres_changes"].as_array()?;
     let config = ChannelConfig {
         private: is(&config["private"]),
+        side: false,
         broadcast_ack: is(&config["broadcast"]["ack"]),
         broadcast_self: is(&config["broadcast"]["self"]),
         replication_ready: false,

@@ -32,9 +32,11 @@ impl Realtime {
         }
     }
 
-    pub(super) fn give_up_settling(&mut self, now: u64) {
+    /// A channel that is late; unless it is late with the reply to its join, which only side channels survive.
+    pub(super) fn give_up_waiting(&mut self, now: u64) {
         let late = |(topic, channel): (&String, &Channel)| {
-            matches!(channel.phase, Phase::Settling { limit, .. } if limit <= now).then(|| topic.clone())
+            let (Phase::Joining { limit, .. } | Phase::Settling { limit, .. }) = channel.phase else { return None };
+            (limit <= now).then(|| topic.clone())
         };
         let late: Vec<String> = self.channels.iter().filter_map(late).collect();
         for topic in late {
@@ -81,16 +83,22 @@ impl Realtime {
         let backoff_at = backed_off(now, channel, &mut self.rng, &self.config);
         let first = channel.refusals == 0;
         let used = channel.token;
+        // Others use the same token and are none the worse for it.
+        let quiet = channel.config.side && error == JoinError::Unauthorized;
         channel.refusals += u32::from(error.blames_token());
         channel.refusal = Some((error, message.clone()));
 
         channel.phase = match error.retry() {
-            Retry::FreshToken | Retry::FreshTokenThenSlow if first => Phase::Due,
+            Retry::FreshToken | Retry::FreshTokenThenSlow if first && !quiet => Phase::Due,
             Retry::FreshToken => Phase::Refused { until_token: true },
             Retry::FreshTokenThenSlow => {
                 Phase::Later { at: spread(now, timing.slow_delay, timing.slow_delay / 2, &mut self.rng) }
             }
             Retry::Backoff => Phase::Later { at: backoff_at },
+            Retry::Rare => Phase::Later { at: spread(now, timing.rare_delay, timing.rare_delay, &mut self.rng) },
+            Retry::LongBackoff if channel.config.side => {
+                Phase::Later { at: spread(now, timing.long_delay, timing.long_delay, &mut self.rng) }
+            }
             Retry::LongBackoff => {
                 let until = spread(now, timing.long_delay, timing.long_delay, &mut self.rng);
                 self.hold_until = self.hold_until.max(until);
@@ -113,7 +121,7 @@ impl Realtime {
             JoinError::TokenExpired | JoinError::TokenInvalid if self.tokens.reject(used) => {
                 self.events.push_back(Event::TokenRejected);
             }
-            JoinError::Unauthorized if first && used == self.tokens.serial() => self.tokens.doubt(),
+            JoinError::Unauthorized if first && !quiet && used == self.tokens.serial() => self.tokens.doubt(),
             _ => {}
         }
     }
@@ -123,9 +131,27 @@ impl Realtime {
             channel.phase = Phase::Ready { join_ref };
             channel.refusal = None;
             channel.backoff.healthy(now);
-            self.backoff.healthy(now);
+            if !channel.config.side {
+                self.backoff.healthy(now);
+            }
             let topic = topic.to_owned();
             self.events.push_back(Event::ChannelReady { topic });
+        }
+        if self.mains_ready() {
+            self.spread_sides(now);
+        }
+    }
+
+    pub(super) fn mains_ready(&self) -> bool {
+        self.channels.values().all(|channel| channel.config.side || channel.is_ready())
+    }
+
+    /// Everybody is back at once after the server was away: what is not urgent comes a little later, each at its time.
+    fn spread_sides(&mut self, now: u64) {
+        for (_, channel) in &mut self.channels {
+            if channel.config.side && channel.phase == Phase::Due {
+                channel.phase = Phase::Later { at: spread(now, 0, self.config.timing.side_jitter, &mut self.rng) };
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod channels;
 mod inbound;
+mod presence;
 mod socket;
 
 use std::collections::VecDeque;
@@ -38,6 +39,8 @@ pub struct Realtime {
     /// A sleep was forgiven since the last heartbeat's reply; there is no second time.
     forgiven: bool,
     tokens: Tokens,
+    /// When presence was called for lately.
+    tracks: Vec<u64>,
     outputs: VecDeque<Output>,
     events: VecDeque<Event>,
     said: SocketState,
@@ -74,6 +77,7 @@ impl Realtime {
             hold_until: 0,
             forgiven: false,
             tokens: Tokens::default(),
+            tracks: Vec::new(),
             outputs: VecDeque::new(),
             events: VecDeque::new(),
             said: SocketState::Idle,
@@ -172,7 +176,7 @@ impl Realtime {
         let joins_late = self
             .channels
             .values()
-            .any(|channel| matches!(channel.phase, Phase::Joining { limit, .. } if too_late(limit)));
+            .any(|channel| !channel.config.side && matches!(channel.phase, Phase::Joining { limit, .. } if too_late(limit)));
         match &self.link {
             Link::Connecting { limit } if too_late(*limit) => self.discard_socket(now),
             Link::Open { awaited, .. } if joins_late || awaited.as_ref().is_some_and(|beat| too_late(beat.limit)) => {
@@ -183,7 +187,7 @@ impl Realtime {
             }
             _ => {}
         }
-        self.give_up_settling(now);
+        self.give_up_waiting(now);
         self.tokens.handle_timeout(now);
         self.advance(now);
     }
@@ -214,7 +218,8 @@ impl Realtime {
             .filter(|_| open)
         });
         let token = self.tokens.poll_timeout(self.any_joined()).map(|at| (at, Reason::Token));
-        socket.into_iter().chain(beat).chain(channels).chain(token).min_by_key(|(at, _)| *at)
+        let track = self.next_track().filter(|_| open).map(|at| (at, Reason::Presence));
+        socket.into_iter().chain(beat).chain(channels).chain(track).chain(token).min_by_key(|(at, _)| *at)
     }
 
     pub fn poll_output(&mut self) -> Option<Output> {
@@ -241,7 +246,7 @@ impl Realtime {
 
     /// Every public change ends here: connect, join, push or ask for what is due now.
     fn advance(&mut self, now: u64) {
-        if !self.running || self.channels.values().all(Channel::is_refused) {
+        if !self.running || self.channels.values().all(|it| it.config.side || it.is_refused()) {
             self.close_socket();
             self.drop_channels(now);
             self.link = Link::Idle;
@@ -249,6 +254,7 @@ impl Realtime {
             self.connect_if_due(now);
             self.join_what_is_due(now);
             self.push_token(now);
+            self.track(now);
             if self.lacks_token(now) && self.tokens.ask(now, &self.config.timing) {
                 self.outputs.push_back(Output::NeedToken);
             }
@@ -287,12 +293,13 @@ impl Realtime {
             return;
         }
         let hold_until = self.hold_until;
+        let mains_ready = self.mains_ready();
         let mut joins = Vec::new();
         for (topic, channel) in &mut self.channels {
             if matches!(channel.phase, Phase::Later { at } if at <= now) {
                 channel.phase = Phase::Due;
             }
-            if channel.phase != Phase::Due {
+            if channel.phase != Phase::Due || (channel.config.side && !mains_ready) {
                 continue;
             }
             if now < hold_until {
@@ -306,6 +313,7 @@ impl Realtime {
             channel.phase =
                 Phase::Joining { join_ref: self.last_ref, limit: now.saturating_add(self.config.timing.join_limit) };
             channel.signals = Default::default();
+            channel.tracked = false;
             channel.token = self.tokens.serial();
             joins.push((topic.clone(), self.last_ref, channel.join_payload(jwt)));
         }
@@ -339,7 +347,8 @@ impl Realtime {
         match self.link {
             Link::AwaitingToken => true,
             Link::Open { .. } => {
-                self.channels.values().any(|it| it.phase == Phase::Due)
+                let mains_ready = self.mains_ready();
+                self.channels.values().any(|it| it.phase == Phase::Due && (mains_ready || !it.config.side))
                     || (self.any_joined() && self.tokens.renewal_due(now))
             }
             _ => false,

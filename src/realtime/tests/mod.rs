@@ -2,6 +2,7 @@ mod behaviour;
 mod codec;
 mod page;
 mod peers;
+mod presence;
 mod refusals;
 mod tokens;
 

@@ -179,8 +179,8 @@ fn a_transient_refusal_is_retried_with_backoff_on_the_same_socket() {
 #[test]
 fn what_cannot_succeed_is_not_tried_again_until_started_anew() {
     let mut rig = Rig::open();
-    rig.refuse_join("PrivateOnly: This project only allows private channels");
-    assert_eq!(rig.refusals(), [(JoinError::Unavailable, None)]);
+    rig.refuse_join("ChannelRateLimitReached: Too many channels");
+    assert_eq!(rig.refusals(), [(JoinError::TooManyChannels, None)]);
     assert!(rig.closed());
     rig.give_token("another");
     rig.input(Input::Woke);
@@ -189,6 +189,24 @@ fn what_cannot_succeed_is_not_tried_again_until_started_anew() {
     rig.act(|realtime, now| realtime.start(now));
     rig.give_token("another");
     assert_eq!(rig.connects(), 2);
+}
+
+#[test]
+fn a_realtime_that_is_switched_off_is_tried_again_after_minutes() {
+    let mut rig = Rig::open();
+    rig.refuse_join("RealtimeDisabledForTenant: Realtime is disabled");
+    let Some((JoinError::Unavailable, Some(retry_at))) = rig.refusals().pop() else {
+        panic!("{:?}", rig.events);
+    };
+    assert!((300_000..=600_000).contains(&(retry_at - rig.now)));
+    while rig.now < retry_at {
+        rig.run(1_000);
+        rig.answer_heartbeats();
+    }
+    assert_eq!(rig.sent("phx_join").len(), 2);
+    rig.accept_join();
+    rig.say_replication();
+    assert!(rig.realtime.is_ready(TOPIC));
 }
 
 #[test]
