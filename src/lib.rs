@@ -8,6 +8,7 @@ pub mod health;
 pub mod json;
 pub mod message;
 pub mod outbox;
+pub mod people;
 pub mod realtime;
 pub mod rest;
 pub mod session;

@@ -1,7 +1,7 @@
 //! Updates as JavaScript reads them, and its configuration as the engine does.
 
 use crate::{
-    engine::{Config, Problem, Update},
+    engine::{Config, Person, Problem, Update},
     json::{Object, Value, list, number, object, owned, text},
     message::Failure,
     timeline::Patch,
@@ -29,6 +29,10 @@ pub fn update(update: Update) -> Value {
         }
         Update::Loaded { conversation_id } => ("loaded", vec![("conversation_id", conversation_id.into())]),
         Update::Messages { conversation_id, patch } => ("messages", messages(conversation_id, patch)),
+        Update::People { conversation_id, people } => (
+            "people",
+            vec![("conversation_id", conversation_id.into()), ("people", list(people.into_iter().map(person)))],
+        ),
         Update::Pending { total, conversations } => {
             let mut counts = Object::default();
             for (id, count) in conversations {
@@ -65,6 +69,10 @@ fn messages(conversation_id: String, patch: Patch) -> Vec<(&'static str, Value)>
         ("upserts", list(patch.upserts.into_iter().map(upsert))),
         ("removes", list(patch.removes.iter().map(|id| id.as_str().into()))),
     ]
+}
+
+fn person(Person { user_id, role, typing }: Person) -> Value {
+    object(vec![("user_id", user_id.into()), ("role", role.into()), ("typing", typing.into())])
 }
 
 fn problem(problem: Problem) -> Value {

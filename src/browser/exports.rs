@@ -85,6 +85,10 @@ impl Core {
         self.command(Command::MarkRead { conversation_id });
     }
 
+    pub fn typing(&self, conversation_id: String, on: bool) {
+        self.command(Command::Typing { conversation_id, on });
+    }
+
     pub fn shutdown(&self, op: u32, discard: bool) {
         self.command(Command::Shutdown { op, discard });
     }

@@ -69,6 +69,7 @@ impl Engine {
             metadata: metadata.clone(),
             created_at: self.now.wall,
         };
+        self.set_typing(&envelope.conversation_id, false);
         self.accepting.waiting.push_back((op, envelope));
         self.accept();
     }

@@ -122,6 +122,11 @@ pub enum Command {
     MarkRead {
         conversation_id: String,
     },
+    /// A key was pressed in its composer, or that is over.
+    Typing {
+        conversation_id: String,
+        on: bool,
+    },
     /// Take a message back, wherever it is.
     Cancel {
         op: OperationId,
@@ -228,6 +233,11 @@ pub enum Update {
         conversation_id: String,
         patch: Patch,
     },
+    /// The others who have the conversation in front of them, each once.
+    People {
+        conversation_id: String,
+        people: Vec<Person>,
+    },
     /// Messages that are not known to be on the server.
     Pending {
         total: usize,
@@ -258,6 +268,13 @@ pub enum Update {
     },
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub user_id: String,
+    pub role: String,
+    pub typing: bool,
+}
+
 /// A stable code and a sentence for people, without secrets and without message bodies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -280,6 +297,7 @@ pub enum DeadlineReason {
     Beat,
     Call,
     Identity,
+    People,
     Realtime,
     Receipts,
     Storage,

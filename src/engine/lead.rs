@@ -5,7 +5,6 @@ use crate::{
     health::ConnectionStatus,
     json::Value,
     outbox::Act,
-    realtime::ChannelConfig,
     store::{Key, LEASE, LEASE_MS, Operation, Reply, StoreError, StoreResult, Table, Transaction},
     tabs::{BEAT_MS, Duty, Leader, Role, TabMessage, yields},
 };
@@ -92,9 +91,8 @@ impl Engine {
         for conversation_id in self.shown.keys().chain(self.reloads.iter().map(|reload| &reload.conversation_id)) {
             self.sync.track(conversation_id);
         }
-        let inbox = ChannelConfig { private: true, replication_ready: true, ..ChannelConfig::default() };
-        let topic = format!("chat-user:{}", self.user_id);
-        self.realtime.set_desired(self.now.mono, [(topic, inbox)]);
+        self.forget_people();
+        self.desire_channels();
         self.realtime.start(self.now.mono);
         self.sync.set_live(self.now.mono, false);
         self.tell_status();
@@ -284,6 +282,8 @@ impl Engine {
                 let rows = self.outbox.all_news();
                 self.tell_rows(true, rows);
             }
+            TabMessage::Screen { from, conversations } => self.hear_screen(from, conversations),
+            TabMessage::Typing { conversation_id, on } => self.say_typing(conversation_id, on),
             TabMessage::Open { conversation_id } => {
                 self.sync.track(&conversation_id);
                 self.tell_problem(&conversation_id);
@@ -305,6 +305,7 @@ impl Engine {
             TabMessage::Sent { message } => self.hear_sent(&message),
             TabMessage::Problem { conversation_id, error } => self.hear_problem(conversation_id, error),
             TabMessage::Rows { generation, all, rows } if self.watch.follows(generation) => self.hear_rows(all, rows),
+            TabMessage::People { conversation_id, people } => self.hear_people(&conversation_id, people),
             _ => {}
         }
     }
@@ -330,6 +331,7 @@ impl Engine {
         }
         if self.watch.heard(self.now.mono, leader) {
             self.tell(TabMessage::Follow);
+            self.forget_people();
             for conversation_id in self.shown_ids() {
                 self.tell(TabMessage::Open { conversation_id });
             }
@@ -337,6 +339,9 @@ impl Engine {
             for reload in std::mem::take(&mut self.reloads) {
                 self.reload_from_cache(reload.op, reload.conversation_id);
             }
+        }
+        if !self.said_screen.is_empty() {
+            self.tell_screen();
         }
         if self.role.watches() && self.watch.wants_lead(self.now.mono) {
             self.tell(TabMessage::Yield);

@@ -132,6 +132,7 @@ impl Engine {
     fn on_realtime(&mut self, event: realtime::Event) {
         use realtime::Event;
         let now = self.now.mono;
+        let Some(event) = self.on_side_event(event) else { return };
         match event {
             Event::State(SocketState::Backoff { failures, .. }) => self.health.set_failures(failures),
             Event::State(_) | Event::PresenceState { .. } | Event::PresenceDiff { .. } | Event::Change { .. } => {}
@@ -183,6 +184,7 @@ impl Engine {
                 self.realtime.handle(now, realtime::Input::Offline);
             }
             PageEvent::Hidden => {
+                self.end_typing();
                 self.set_visible(false);
                 self.tell_status();
             }
@@ -192,6 +194,7 @@ impl Engine {
                 self.come_back();
             }
             PageEvent::Frozen | PageEvent::Leaving => {
+                self.end_typing();
                 self.away = Some(now + AWAY_MS);
                 if self.phase == Phase::Running {
                     if event == PageEvent::Leaving {

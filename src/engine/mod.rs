@@ -17,6 +17,7 @@ mod delivery;
 mod io;
 mod lead;
 mod life;
+mod people;
 mod publish;
 mod reading;
 mod storage;
@@ -27,13 +28,16 @@ use litemap::LiteMap;
 
 use accept::Accepting;
 use acts::{ActFrom, Relay};
-pub use io::{Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Problem, RequestId, Update};
+pub use io::{
+    Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Person, Problem, RequestId, Update,
+};
 
 use crate::{
     health::{ConnectionStatus, Health},
     json::Value,
     message::{DeliveryStatus, MessageId, StoredMessage},
     outbox::{Act, Change, Outbox, Settlement},
+    people::{People, Screens, Typist},
     realtime::{self, Realtime},
     rest::Outcome,
     session::Session,
@@ -122,11 +126,20 @@ struct Shown {
     /// Its first page is there, and the observer knows it.
     loaded: bool,
     said_sync: Option<SyncState>,
+    said_people: Vec<Person>,
 }
 
 impl Shown {
     fn new(timeline: Timeline) -> Self {
-        Self { timeline, incarnation: String::new(), through: 0, again: false, loaded: false, said_sync: None }
+        Self {
+            timeline,
+            incarnation: String::new(),
+            through: 0,
+            again: false,
+            loaded: false,
+            said_sync: None,
+            said_people: Vec::new(),
+        }
     }
 }
 
@@ -192,6 +205,13 @@ pub struct Engine {
     /// As the leader: another tab wants to know how the rows are.
     followed: bool,
     shown: LiteMap<String, Shown>,
+    people: People,
+    typist: Typist,
+    screens: Screens,
+    /// The conversations whose topics are joined.
+    topics: Vec<String>,
+    /// What the leader knows that this tab shows.
+    said_screen: Vec<String>,
 
     /// Sends that wait until it is known whose they are.
     waiting: Vec<Command>,
@@ -267,6 +287,11 @@ impl Engine {
             asked_to_yield: false,
             followed: false,
             shown: LiteMap::new(),
+            people: People::default(),
+            typist: Typist::default(),
+            screens: Screens::default(),
+            topics: Vec::new(),
+            said_screen: Vec::new(),
             waiting: Vec::new(),
             accepting: Accepting::default(),
             reloads: Vec::new(),
@@ -345,6 +370,7 @@ impl Engine {
             (self.beat_deadline(), DeadlineReason::Beat),
             (self.away, DeadlineReason::Beat),
             (only(self.waits_for_storage(), self.store_not_before), DeadlineReason::Storage),
+            (self.people_deadline(), DeadlineReason::People),
             (self.realtime.poll_timeout().map(|(at, _)| at), DeadlineReason::Realtime),
         ]
         .into_iter()
@@ -366,6 +392,7 @@ impl Engine {
             }
             Command::Discard { op, conversation_id, id } => self.act(op, Act::Discard { conversation_id, id }),
             Command::MarkRead { conversation_id } => self.mark_read(&conversation_id),
+            Command::Typing { conversation_id, on } => self.set_typing(&conversation_id, on),
             Command::Shutdown { op, discard } => self.shutdown(op, discard),
         }
     }
@@ -421,6 +448,7 @@ impl Engine {
         }
         self.reopen_store();
         self.realtime.handle_timeout(now);
+        self.people_timer();
         let (late, waiting) = std::mem::take(&mut self.reloads).into_iter().partition(|reload| reload.until <= now);
         self.reloads = waiting;
         self.fail_reloads(late, "timeout", "unable to load the messages; because the server did not answer in time");
@@ -431,6 +459,7 @@ impl Engine {
         self.pump_realtime();
         if self.phase == Phase::Running && self.closing.is_none() {
             self.yield_lead();
+            self.look();
             self.read_again();
             self.drain();
             self.catch_up();

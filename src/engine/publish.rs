@@ -23,6 +23,7 @@ impl Engine {
         }
         self.publish_status();
         self.publish_sync();
+        self.publish_people();
         if std::mem::take(&mut self.tell_changed) && self.role.generation().is_some() {
             self.tell(TabMessage::Changed);
         }

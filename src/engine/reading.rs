@@ -45,6 +45,7 @@ impl Engine {
     }
 
     pub(super) fn close(&mut self, conversation_id: &str) {
+        self.set_typing(conversation_id, false);
         self.shown.remove(conversation_id);
     }
 
@@ -378,6 +379,9 @@ impl Engine {
         for row in merge.rows {
             operations.push(Operation::Put { table: Table::Messages, value: cached(&row) });
             self.note_evidence(&row);
+            if let Some(sender) = row.sender_id.as_deref().filter(|_| row.kind == Kind::Message) {
+                self.wrote(conversation_id, sender);
+            }
             if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id)
                 && let Some(changed) = timeline.put(row)
             {

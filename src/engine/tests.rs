@@ -6,6 +6,7 @@ mod following;
 mod golden;
 mod lead;
 mod lease;
+mod people;
 mod reading;
 mod server;
 mod storage;

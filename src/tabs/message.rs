@@ -2,7 +2,7 @@
 
 use crate::{
     health::ConnectionStatus,
-    json::{Value, list, number, object, owned, text},
+    json::{Value, items, list, number, object, owned, text},
     message::StoredMessage,
     outbox::RowState,
 };
@@ -38,6 +38,12 @@ pub enum TabMessage {
     Rows { generation: u64, all: bool, rows: Vec<(u64, RowState)> },
     /// A tab shows this conversation: keep it in sync.
     Open { conversation_id: String },
+    /// What a tab shows to somebody; told again at every beat of the leader.
+    Screen { from: u64, conversations: Vec<String> },
+    /// Who is there, and whether they type.
+    People { conversation_id: String, people: Vec<(String, bool)> },
+    /// Somebody types in a following tab, or not any more.
+    Typing { conversation_id: String, on: bool },
     /// What is wrong with a conversation that a tab shows, by code and sentence; nothing when it has passed.
     Problem { conversation_id: String, error: Option<(String, String)> },
     /// Somebody's act, for the leader to perform; told again until it is answered.
@@ -70,6 +76,20 @@ impl TabMessage {
             }
             TabMessage::Open { conversation_id } => {
                 ("open", vec![("conversation_id", conversation_id.as_str().into())])
+            }
+            TabMessage::Screen { from, conversations } => {
+                let conversations = list(conversations.iter().map(|id| id.as_str().into()));
+                ("screen", vec![("from", (*from).into()), ("conversations", conversations)])
+            }
+            TabMessage::People { conversation_id, people } => {
+                let person = |(user_id, typing): &(String, bool)| {
+                    object(vec![("user_id", user_id.as_str().into()), ("typing", (*typing).into())])
+                };
+                let people = list(people.iter().map(person));
+                ("people", vec![("conversation_id", conversation_id.as_str().into()), ("people", people)])
+            }
+            TabMessage::Typing { conversation_id, on } => {
+                ("typing", vec![("conversation_id", conversation_id.as_str().into()), ("on", (*on).into())])
             }
             TabMessage::Problem { conversation_id, error } => {
                 ("problem", vec![("conversation_id", conversation_id.as_str().into()), ("error", from_error(error))])
@@ -109,6 +129,22 @@ impl TabMessage {
                 rows: value.get("rows")?.as_array()?.iter().filter_map(RowState::from_value).collect(),
             },
             "open" => TabMessage::Open { conversation_id: conversation_id()? },
+            "screen" => TabMessage::Screen {
+                from: from()?,
+                conversations: items(value, "conversations")
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect(),
+            },
+            "people" => {
+                let person = |person: &Value| Some((owned(person, "user_id")?, person.get("typing")?.as_bool()?));
+                TabMessage::People {
+                    conversation_id: conversation_id()?,
+                    people: items(value, "people").iter().filter_map(person).collect(),
+                }
+            }
+            "typing" => TabMessage::Typing { conversation_id: conversation_id()?, on: value.get("on")?.as_bool()? },
             "problem" => TabMessage::Problem { conversation_id: conversation_id()?, error: to_error(value)? },
             "act" => TabMessage::Act { from: from()?, op: op()?, act: value.get("act")?.clone() },
             "acted" => TabMessage::Acted { from: from()?, op: op()?, error: to_error(value)? },

@@ -68,6 +68,12 @@ pub struct World {
     pub live_first: bool,
     socket: Option<u32>,
     topic: Option<String>,
+    /// The conversations' topics that are joined, with their `join_ref`.
+    pub side_topics: BTreeMap<String, Value>,
+    /// `false`: the server lets nobody onto those.
+    pub has_sides: bool,
+    /// What went out there: the topic, the event, the payload.
+    pub side_frames: Vec<(String, String, Value)>,
     next_op: u32,
     next_id: u8,
 }
@@ -118,6 +124,9 @@ impl World {
             live_first: false,
             socket: None,
             topic: None,
+            side_topics: BTreeMap::new(),
+            has_sides: true,
+            side_frames: Vec::new(),
             next_op: 0,
             next_id: 0,
         }
@@ -350,6 +359,40 @@ impl World {
         self.feed(Input::Socket(realtime::Input::Text { epoch, text: frame.to_string() }));
     }
 
+    fn side_frame(&mut self, conversation: &str, frame: &Value, reply: Value) -> Option<Value> {
+        match frame[3].as_str()? {
+            "phx_join" if !self.has_sides => {
+                let reason =
+                    json!({"status": "error", "response": {"reason": "Unauthorized: You do not have permissions"}});
+                return Some(json!([frame[0], frame[1], frame[2], "phx_reply", reason]));
+            }
+            "phx_join" => {
+                self.side_topics.insert(conversation.to_owned(), frame[0].clone());
+            }
+            "phx_leave" => {
+                self.side_topics.remove(conversation);
+            }
+            event => self.side_frames.push((conversation.to_owned(), event.to_owned(), frame[4].clone())),
+        }
+        Some(reply)
+    }
+
+    /// From the server, on the topic of a conversation.
+    pub fn on_side(&mut self, conversation: &str, event: &str, payload: Value) {
+        let epoch = self.socket.expect("a socket");
+        let frame = json!([null, null, format!("realtime:chat:{conversation}"), event, payload]);
+        self.feed(Input::Socket(realtime::Input::Text { epoch, text: frame.to_string() }));
+    }
+
+    /// Who is shown to be there, as told last.
+    pub fn people(&self) -> Vec<(String, String, bool)> {
+        let people = self.updates.iter().rev().find_map(|update| match update {
+            Update::People { conversation_id, people } if conversation_id == BOOKING => Some(people.clone()),
+            _ => None,
+        });
+        people.unwrap_or_default().into_iter().map(|it| (it.user_id, it.role, it.typing)).collect()
+    }
+
     fn advance_to(&mut self, mono: u64) {
         let passed = mono.saturating_sub(self.now.mono);
         self.now = Now { mono: self.now.mono + passed, wall: self.now.wall + passed };
@@ -448,12 +491,16 @@ impl World {
         match output {
             Output::Connect { epoch, .. } if self.online => {
                 self.socket = Some(epoch);
+                self.side_topics.clear();
                 vec![Input::Socket(In::Opened { epoch })]
             }
             Output::Connect { epoch, .. } => vec![Input::Socket(In::Closed { epoch, code: 1006 })],
             Output::SendText { epoch, text: frame } if self.online && self.socket == Some(epoch) => {
                 let frame: Value = crate::json::parse(&frame).expect("the machine sends JSON");
                 let reply = json!([frame[0], frame[1], frame[2], "phx_reply", {"status": "ok", "response": {"postgres_changes": []}}]);
+                if let Some(topic) = frame[2].as_str().and_then(|topic| topic.strip_prefix("realtime:chat:")) {
+                    return self.side_frame(topic, &frame, reply).into_iter().map(|frame| text(epoch, frame)).collect();
+                }
                 if frame[3] != "phx_join" {
                     return vec![text(epoch, reply)];
                 }

@@ -173,10 +173,9 @@ impl Realtime {
         }
         self.forgive_sleep(now);
         let too_late = |limit: u64| limit <= now;
-        let joins_late = self
-            .channels
-            .values()
-            .any(|channel| !channel.config.side && matches!(channel.phase, Phase::Joining { limit, .. } if too_late(limit)));
+        let joins_late = self.channels.values().any(|channel| {
+            !channel.config.side && matches!(channel.phase, Phase::Joining { limit, .. } if too_late(limit))
+        });
         match &self.link {
             Link::Connecting { limit } if too_late(*limit) => self.discard_socket(now),
             Link::Open { awaited, .. } if joins_late || awaited.as_ref().is_some_and(|beat| too_late(beat.limit)) => {

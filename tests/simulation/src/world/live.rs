@@ -122,6 +122,7 @@ impl World {
             "heartbeat" | "phx_leave" => {
                 if frame[3] == "phx_leave"
                     && let Some(socket) = self.sockets.get_mut(&(id, epoch))
+                    && socket.joined.as_ref().is_some_and(|join| frame[2] == join.topic.as_str())
                 {
                     socket.joined = None;
                 }

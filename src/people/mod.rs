@@ -1,0 +1,189 @@
+//! Who else is on the topic of an open conversation, who of them types, and who of us does.
+//!
+//! The server says who is there by presence, where each entry of a user has a `phx_ref`; typing comes as broadcasts that
+//! have to be repeated. None of it is a promise: what is lost here ends by itself, and no message waits for it.
+//!
+//! One tab holds the topics of all. The others tell it what they show (`Screens`) and hear from it who is there.
+
+mod screens;
+mod typist;
+
+use crate::json::{Object, Value, items, text};
+
+pub use screens::Screens;
+pub use typist::Typist;
+
+/// Typing that is not repeated ends after this long.
+const TYPING_MS: u64 = 6_000;
+/// More of them on one topic are not kept.
+const MAX_PEOPLE: usize = 200;
+
+const PREFIX: &str = "chat:";
+
+/// The topic of a conversation.
+pub fn topic_of(conversation_id: &str) -> String {
+    [PREFIX, conversation_id].concat()
+}
+
+/// The conversation of a topic; `None` for another kind of topic.
+pub fn conversation_of(topic: &str) -> Option<&str> {
+    topic.strip_prefix(PREFIX)
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct People {
+    rooms: Vec<(String, Vec<Person>)>,
+}
+
+#[derive(Debug, Clone)]
+struct Person {
+    user_id: String,
+    /// One for each place where this user is present.
+    refs: Vec<String>,
+    typing_until: Option<u64>,
+}
+
+impl People {
+    /// Who is there, all of them.
+    pub fn take_state(&mut self, conversation_id: &str, state: &Value) {
+        let room = self.room(conversation_id);
+        for person in room.iter_mut() {
+            person.refs.clear();
+        }
+        enter(room, state);
+        room.retain(Person::is_there);
+    }
+
+    /// Who came and who left since.
+    pub fn take_diff(&mut self, conversation_id: &str, joins: &Value, leaves: &Value) {
+        let room = self.room(conversation_id);
+        enter(room, joins);
+        for (user_id, entry) in leaves.as_object().map(Object::fields).unwrap_or_default() {
+            let Some(person) = room.iter_mut().find(|person| person.user_id == *user_id) else { continue };
+            for meta in items(entry, "metas") {
+                person.refs.retain(|known| Some(known.as_str()) != text(meta, "phx_ref"));
+            }
+            // Whoever is gone does not type any more either.
+            if person.refs.is_empty() {
+                person.typing_until = None;
+            }
+        }
+        room.retain(Person::is_there);
+    }
+
+    pub fn take_typing(&mut self, now: u64, conversation_id: &str, user_id: &str, on: bool) {
+        let room = self.room(conversation_id);
+        if on {
+            if let Some(person) = person(room, user_id) {
+                person.typing_until = Some(now + TYPING_MS);
+            }
+        } else {
+            stop(room, user_id);
+        }
+    }
+
+    /// As another tab has it.
+    pub fn take_relayed(&mut self, now: u64, conversation_id: &str, people: Vec<(String, bool)>) {
+        let person = |(user_id, types): (String, bool)| Person {
+            user_id,
+            refs: vec![String::new()],
+            typing_until: types.then_some(now + TYPING_MS),
+        };
+        *self.room(conversation_id) = people.into_iter().map(person).collect();
+    }
+
+    /// A message of this user came: what was typed is there. Answers whether this user typed.
+    pub fn wrote(&mut self, conversation_id: &str, user_id: &str) -> bool {
+        let room = self.rooms.iter_mut().find(|(id, _)| id == conversation_id);
+        room.is_some_and(|(_, room)| stop(room, user_id))
+    }
+
+    /// Ends what was not repeated in time, and answers in which conversations.
+    pub fn expire(&mut self, now: u64) -> Vec<String> {
+        let mut changed = Vec::new();
+        for (conversation_id, room) in &mut self.rooms {
+            let mut any = false;
+            for person in room.iter_mut() {
+                if person.typing_until.is_some_and(|until| until <= now) {
+                    person.typing_until = None;
+                    any = true;
+                }
+            }
+            room.retain(Person::is_there);
+            if any {
+                changed.push(conversation_id.clone());
+            }
+        }
+        changed
+    }
+
+    pub fn deadline(&self) -> Option<u64> {
+        self.rooms.iter().flat_map(|(_, room)| room).filter_map(|person| person.typing_until).min()
+    }
+
+    /// Each user once, and whether this user types.
+    pub fn list(&self, conversation_id: &str) -> impl Iterator<Item = (&str, bool)> {
+        let room = self.rooms.iter().find(|(id, _)| id == conversation_id);
+        let people = room.map(|(_, room)| room.as_slice()).unwrap_or_default();
+        people.iter().map(|person| (person.user_id.as_str(), person.typing_until.is_some()))
+    }
+
+    pub fn forget(&mut self, conversation_id: &str) {
+        self.rooms.retain(|(id, _)| id != conversation_id);
+    }
+
+    pub fn forget_all(&mut self) {
+        self.rooms.clear();
+    }
+
+    fn room(&mut self, conversation_id: &str) -> &mut Vec<Person> {
+        let known = self.rooms.iter().position(|(id, _)| id == conversation_id);
+        let index = known.unwrap_or_else(|| {
+            self.rooms.push((conversation_id.to_owned(), Vec::new()));
+            self.rooms.len() - 1
+        });
+        &mut self.rooms[index].1
+    }
+}
+
+impl Person {
+    fn is_there(&self) -> bool {
+        !self.refs.is_empty() || self.typing_until.is_some()
+    }
+}
+
+fn person<'a>(room: &'a mut Vec<Person>, user_id: &str) -> Option<&'a mut Person> {
+    let known = room.iter().position(|person| person.user_id == user_id);
+    let index = match known {
+        Some(index) => index,
+        None if room.len() >= MAX_PEOPLE => return None,
+        None => {
+            room.push(Person { user_id: user_id.to_owned(), refs: Vec::new(), typing_until: None });
+            room.len() - 1
+        }
+    };
+    room.get_mut(index)
+}
+
+fn enter(room: &mut Vec<Person>, joins: &Value) {
+    for (user_id, entry) in joins.as_object().map(Object::fields).unwrap_or_default() {
+        for reference in items(entry, "metas").iter().filter_map(|meta| text(meta, "phx_ref")) {
+            if let Some(person) = person(room, user_id)
+                && person.refs.len() < MAX_PEOPLE
+                && !person.refs.iter().any(|known| known == reference)
+            {
+                person.refs.push(reference.to_owned());
+            }
+        }
+    }
+}
+
+fn stop(room: &mut Vec<Person>, user_id: &str) -> bool {
+    let person = room.iter_mut().find(|person| person.user_id == user_id);
+    let typed = person.is_some_and(|person| person.typing_until.take().is_some());
+    room.retain(Person::is_there);
+    typed
+}
+
+#[cfg(test)]
+mod tests;
