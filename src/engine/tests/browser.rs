@@ -129,7 +129,7 @@ impl Browser {
     /// Let time pass, from deadline to deadline.
     pub fn run_for(&mut self, ms: u64) {
         let end = self.now.mono + ms;
-        for _ in 0..100_000 {
+        for _ in 0..10_000 {
             let awake = |tab: &&Tab| tab.alive && !tab.asleep;
             let due = |tab: &Tab| tab.world.engine.next_deadline().map(|(at, _)| at);
             let Some(at) = self.tabs.iter().filter(awake).filter_map(due).min().filter(|at| *at <= end) else {
