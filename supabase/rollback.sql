@@ -21,6 +21,8 @@ begin;
 do $$ begin
   if to_regclass('realtime.messages') is not null then
     drop policy if exists "chat users read their inbox" on realtime.messages;
+    drop policy if exists "chat members see who is there" on realtime.messages;
+    drop policy if exists "chat members say that they are there" on realtime.messages;
   end if;
 end $$;
 
@@ -40,6 +42,7 @@ drop table if exists public.chat_messages, public.chat_members, public.chat_conv
 drop function if exists public.chat_broadcast_message();
 drop function if exists public.chat_broadcast_receipt();
 drop function if exists public.chat_my_conversations();
+drop function if exists public.chat_may_join(text);
 drop type if exists public.chat_sent;
 
 commit;

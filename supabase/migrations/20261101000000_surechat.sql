@@ -76,6 +76,15 @@ language sql stable security definer set search_path = '' as $$
 $$;
 comment on function public.chat_my_conversations() is 'The conversations of the signed-in user; the policies below rest on it.';
 
+create or replace function public.chat_may_join(topic text) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select topic like 'chat:%' and exists (
+    select from public.chat_members k
+    where k.conversation_id = substr(topic, 6) and k.user_id::text = (select auth.jwt() ->> 'sub'))
+$$;
+comment on function public.chat_may_join(text) is
+  'Whether this is the topic of a conversation of the signed-in user, for typing and presence.';
+
 alter table public.chat_conversations enable row level security;
 alter table public.chat_members enable row level security;
 alter table public.chat_messages enable row level security;
@@ -577,20 +586,26 @@ do $$ begin
     drop policy if exists "chat users read their inbox" on realtime.messages;
     create policy "chat users read their inbox" on realtime.messages for select to authenticated
       using (extension = 'broadcast' and (select realtime.topic()) = 'chat-user:' || (select auth.jwt() ->> 'sub'));
+    drop policy if exists "chat members see who is there" on realtime.messages;
+    create policy "chat members see who is there" on realtime.messages for select to authenticated
+      using (extension in ('broadcast', 'presence') and (select public.chat_may_join(realtime.topic())));
+    drop policy if exists "chat members say that they are there" on realtime.messages;
+    create policy "chat members say that they are there" on realtime.messages for insert to authenticated
+      with check (extension in ('broadcast', 'presence') and (select public.chat_may_join(realtime.topic())));
   end if;
 end $$;
 
 -- Who may call what -------------------------------------------------------------------------------------------------
 
 revoke all on function
-  public.chat_my_conversations(), public.chat_unwrap(jsonb), public.chat_require_user(uuid),
+  public.chat_my_conversations(), public.chat_may_join(text), public.chat_unwrap(jsonb), public.chat_require_user(uuid),
   public.chat_append(uuid, text, text, jsonb), public.chat_store(uuid, text, text, jsonb),
   public.chat_send(uuid, jsonb), public.chat_sync(uuid, jsonb, int), public.chat_ack(uuid, jsonb),
   public.chat_list(uuid, bigint, bigint, jsonb, int), public.chat_ensure(text, jsonb), public.chat_post_system(text, text, jsonb, text, uuid),
   public.chat_follow(), public.chat_broadcast_message(), public.chat_broadcast_receipt()
 from public, anon, authenticated, service_role;
 grant execute on function
-  public.chat_my_conversations(),
+  public.chat_my_conversations(), public.chat_may_join(text),
   public.chat_send(uuid, jsonb), public.chat_sync(uuid, jsonb, int), public.chat_ack(uuid, jsonb),
   public.chat_list(uuid, bigint, bigint, jsonb, int)
 to authenticated;

@@ -10,6 +10,7 @@ after(() => world.stop())
 const TABLES = ['chat_conversations', 'chat_members', 'chat_messages']
 const CALLERS = {
   chat_my_conversations: ['authenticated'],
+  chat_may_join: ['authenticated'],
   chat_send: ['authenticated'],
   chat_sync: ['authenticated'],
   chat_list: ['authenticated'],
@@ -25,6 +26,7 @@ const CALLERS = {
   chat_unwrap: [],
 }
 const ARGUMENTS = {
+  chat_may_join: () => ({ topic: 'chat:test-access' }),
   chat_send: (user) => ({ expected_user: user.id, batch: [] }),
   chat_sync: (user) => ({ expected_user: user.id, cursors: {} }),
   chat_list: (user) => ({ expected_user: user.id }),

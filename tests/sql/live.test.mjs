@@ -131,7 +131,7 @@ describe('the policy on realtime.messages', () => {
 
   test('and no other topic', async () => {
     const id = await world.conversation()
-    for (const topic of [inbox(operator), 'chat-user:', `${inbox(client)}x`, `chat:${id}`, 'other']) {
+    for (const topic of [inbox(operator), 'chat-user:', `${inbox(client)}x`, `chat:${id}x`, 'chat:', id, 'other']) {
       await probe(topic)
       assert.equal((await visible(client, topic)).length, 0, topic)
       assert.equal((await visible(stranger, topic)).length, 0, topic)
@@ -153,10 +153,47 @@ describe('the policy on realtime.messages', () => {
   })
 
   test('it cannot raise, whatever the token says', async () => {
+    const conversation = `chat:${await world.conversation()}`
     await probe('other')
+    await probe(conversation)
     for (const id of ['auth0|5f7c', '', `'; drop table x`, 'null']) {
-      assert.equal((await visible({ id }, 'other')).length, 0)
-      assert.equal((await visible({ id }, inbox(operator))).length, 0)
+      for (const topic of ['other', inbox(operator), conversation]) assert.equal((await visible({ id }, topic)).length, 0)
     }
+  })
+
+  test('a member sees who is on the topic of a conversation, nobody else does', async () => {
+    const topic = `chat:${await world.conversation()}`
+    await probe(topic)
+    for (const user of [operator, client]) {
+      const seen = await visible(user, topic)
+      assert.deepEqual(seen.map((e) => e.extension).sort(), ['broadcast', 'presence'])
+    }
+    for (const user of [stranger, 'anon', { role: 'authenticated' }]) assert.equal((await visible(user, topic)).length, 0)
+  })
+
+  const says = (user, topic, extension) =>
+    sql.begin(async (tx) => {
+      await world.actAs(tx, user)
+      await tx`select set_config('realtime.topic', ${topic}, true)`
+      await tx`insert into realtime.messages (topic, extension, event, private) values (${topic}, ${extension}, 'typing', true)`
+    })
+
+  test('a member may say something there, nobody else may, and nothing but typing and presence', async () => {
+    const id = await world.conversation()
+    for (const extension of ['broadcast', 'presence']) {
+      await says(operator, `chat:${id}`, extension)
+      for (const user of [stranger, 'anon']) await assert.rejects(says(user, `chat:${id}`, extension), { code: '42501' })
+      for (const topic of [inbox(operator), `chat:${id}x`, 'chat:', 'other']) await assert.rejects(says(operator, topic, extension), { code: '42501' })
+    }
+    await assert.rejects(says(operator, `chat:${id}`, 'postgres_changes'), { code: '42501' })
+  })
+
+  test('who is a member no more sees and says nothing there', async () => {
+    const id = await world.conversation()
+    await probe(`chat:${id}`)
+    await sql`delete from chat_members where conversation_id = ${id} and user_id = ${client.id}`
+    assert.equal((await visible(client, `chat:${id}`)).length, 0)
+    await assert.rejects(says(client, `chat:${id}`, 'broadcast'), { code: '42501' })
+    assert.equal((await visible(operator, `chat:${id}`)).length, 2)
   })
 })
