@@ -1,5 +1,10 @@
 -- Takes away what supabase/migrations/20261101000000_surechat.sql made. EVERY CONVERSATION, MESSAGE AND RECEIPT GOES
--- WITH IT, and there is no way back but a backup. Run it by hand, as the role that applied the migration:
+-- WITH IT, and there is no way back but a backup or an export: supabase/templates/export-messages.sql copies everything
+-- into plain tables that stay, or
+--
+--   pg_dump "$DATABASE_URL" --data-only --table 'public.chat_*' --file chat.sql
+--
+-- Run this by hand, as the role that applied the migration; it begins by saying (as a NOTICE) how much it deletes:
 --
 --   psql "$DATABASE_URL" --set ON_ERROR_STOP=1 --file supabase/rollback.sql
 --
@@ -14,9 +19,20 @@
 -- What it does not undo:
 --   - live events already written to realtime.messages stay there until Supabase removes them (three days);
 --   - messages that browsers have cached, or still hold unsent, stay in those browsers;
---   - the migration is still listed as applied: supabase migration repair --status reverted 20261101000000
+--   - the migration is still listed as applied: supabase migration repair --status reverted <its number>
 
 begin;
+
+do $$
+declare
+  n bigint[];
+begin
+  if to_regclass('public.chat_messages') is not null then
+    execute 'select array[(select count(*) from public.chat_conversations), (select count(*) from public.chat_members),
+      (select count(*) from public.chat_messages)]' into n;
+    raise notice 'Deleting % conversations, % memberships and % messages.', n[1], n[2], n[3];
+  end if;
+end $$;
 
 do $$ begin
   if to_regclass('realtime.messages') is not null then

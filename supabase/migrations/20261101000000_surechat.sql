@@ -2,6 +2,22 @@
 -- Runs on stock Supabase (PostgreSQL 15 and up), needs no extension, and may be applied again at any time.
 -- supabase/rollback.sql takes it away; supabase/templates/bookings.sql connects a table of your own.
 
+-- A table of the app's own under one of these names is left alone: nothing else happens then.
+do $$
+declare
+  wanted record;
+begin
+  for wanted in select * from (values
+    ('chat_conversations', 'incarnation'), ('chat_members', 'delivered_seq'), ('chat_messages', 'seq')) w (name, field)
+  loop
+    if to_regclass('public.' || wanted.name) is not null and not exists (
+      select from pg_attribute a where a.attrelid = to_regclass('public.' || wanted.name) and a.attname = wanted.field
+    ) then
+      raise exception 'There is a table public.% that is not surechat''s. Rename it, and apply this migration again.', wanted.name;
+    end if;
+  end loop;
+end $$;
+
 -- Tables ------------------------------------------------------------------------------------------------------------
 
 create table if not exists public.chat_conversations (

@@ -1,0 +1,523 @@
+-- surechat: conversations, members, messages, receipts and their live events.
+-- Runs on stock Supabase (PostgreSQL 15 and up), needs no extension, and may be applied again at any time.
+-- supabase/rollback.sql takes it away; supabase/templates/bookings.sql connects a table of your own.
+
+-- Tables ------------------------------------------------------------------------------------------------------------
+
+create table if not exists public.chat_conversations (
+  id text primary key check (char_length(id) between 1 and 200),
+  last_seq bigint not null default 0,
+  incarnation uuid not null default gen_random_uuid(),
+  created_at timestamptz not null default clock_timestamp()
+);
+
+create table if not exists public.chat_members (
+  conversation_id text not null references public.chat_conversations on delete cascade,
+  user_id uuid not null,
+  role text not null default 'member',
+  delivered_seq bigint not null default 0,
+  read_seq bigint not null default 0,
+  delivered_at timestamptz,
+  read_at timestamptz,
+  primary key (conversation_id, user_id)
+);
+create index if not exists chat_members_user_idx on public.chat_members (user_id, conversation_id);
+
+create table if not exists public.chat_messages (
+  id uuid primary key,
+  conversation_id text not null references public.chat_conversations on delete cascade,
+  seq bigint not null,
+  kind text not null default 'message' check (kind in ('message', 'edit', 'delete')),
+  target_id uuid,
+  sender_id uuid,
+  sender_role text not null,
+  content text not null check (octet_length(content) <= 65536),
+  message_type text not null default 'text' check (char_length(message_type) between 1 and 100),
+  metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 65536),
+  created_at timestamptz not null default clock_timestamp(),
+  edited_at timestamptz,
+  deleted_at timestamptz,
+  unique (conversation_id, seq),
+  constraint chat_messages_target_check check ((kind = 'message') = (target_id is null))
+);
+create index if not exists chat_messages_target_idx on public.chat_messages (target_id) where target_id is not null;
+
+do $$ begin
+  if to_regtype('public.chat_sent') is null then
+    create type public.chat_sent as (
+      id uuid,
+      conversation_id text,
+      status text,
+      seq bigint,
+      created_at timestamptz,
+      sender_role text,
+      kind text,
+      content text
+    );
+  end if;
+end $$;
+
+comment on table public.chat_conversations is
+  'One row per conversation. last_seq counts its messages; incarnation changes when it is made anew.';
+comment on table public.chat_members is
+  'Who takes part in a conversation, in which role, and up to which seq everything was delivered to and read by them.';
+comment on table public.chat_messages is
+  'Messages, edits and deletes, numbered without holes per conversation. Written by chat_send and chat_post_system only.';
+comment on column public.chat_messages.sender_id is 'null: written by the system';
+comment on column public.chat_messages.target_id is 'the message an edit or a delete is about';
+comment on type public.chat_sent is
+  'What became of one row: stored, duplicate, skipped, forbidden, no_conversation, id_conflict or rejected:<SQLSTATE>, and the row as it is stored.';
+
+-- Who may read what -------------------------------------------------------------------------------------------------
+
+create or replace function public.chat_my_conversations() returns setof text
+language sql stable security definer set search_path = '' as $$
+  select k.conversation_id from public.chat_members k where k.user_id = (select auth.uid())
+$$;
+comment on function public.chat_my_conversations() is 'The conversations of the signed-in user; the policies below rest on it.';
+
+alter table public.chat_conversations enable row level security;
+alter table public.chat_members enable row level security;
+alter table public.chat_messages enable row level security;
+
+drop policy if exists "members read their conversations" on public.chat_conversations;
+create policy "members read their conversations" on public.chat_conversations
+  for select to authenticated using (id in (select public.chat_my_conversations()));
+drop policy if exists "members read each other" on public.chat_members;
+create policy "members read each other" on public.chat_members
+  for select to authenticated using (conversation_id in (select public.chat_my_conversations()));
+drop policy if exists "members read messages" on public.chat_messages;
+create policy "members read messages" on public.chat_messages
+  for select to authenticated using (conversation_id in (select public.chat_my_conversations()));
+
+-- The service role may clean up, but a row it wrote itself would break the numbering.
+revoke all on public.chat_conversations, public.chat_members, public.chat_messages from public, anon, authenticated, service_role;
+grant select on public.chat_conversations, public.chat_members, public.chat_messages to authenticated;
+grant select, delete on public.chat_conversations, public.chat_members, public.chat_messages to service_role;
+
+-- Sending -----------------------------------------------------------------------------------------------------------
+
+create or replace function public.chat_unwrap(argument jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+  select case when jsonb_typeof(argument) = 'string' then (argument #>> '{}')::jsonb else argument end
+$$;
+comment on function public.chat_unwrap(jsonb) is 'Some gateways encode a JSON argument twice; this undoes it.';
+
+create or replace function public.chat_require_user(expected_user uuid) returns uuid
+language plpgsql stable set search_path = '' as $$
+begin
+  if auth.uid() is null or auth.uid() is distinct from expected_user then
+    raise sqlstate 'PT401' using message = 'The token does not belong to the expected user.';
+  end if;
+  return expected_user;
+end $$;
+comment on function public.chat_require_user(uuid) is 'Answers HTTP 401 unless the signed-in user is the one the client believes to act for.';
+
+create or replace function public.chat_append(sender uuid, conversation text, as_role text, item jsonb)
+returns public.chat_messages language plpgsql set search_path = '' as $$
+declare
+  m public.chat_messages;
+  target public.chat_messages;
+begin
+  m.id := item ->> 'id';
+  m.kind := coalesce(item ->> 'kind', 'message');
+  m.target_id := item ->> 'target_id';
+  m.content := case when m.kind = 'delete' then '' else item ->> 'content' end;
+  m.created_at := clock_timestamp();
+
+  if m.kind = 'delete' and m.target_id = m.id then
+    m.deleted_at := m.created_at;
+  elsif m.kind in ('edit', 'delete') then
+    select g.* into target from public.chat_messages g
+    where g.id = m.target_id and g.conversation_id = conversation and g.sender_id is not distinct from sender
+      and (g.kind = 'message' or g.target_id = g.id);
+    if target.id is null then
+      raise exception 'There is no message of this sender with the id in target_id.';
+    elsif m.kind = 'edit' and target.deleted_at is not null then
+      raise exception 'The message was deleted.';
+    end if;
+  end if;
+
+  update public.chat_conversations c set last_seq = c.last_seq + 1 where c.id = conversation returning c.last_seq into m.seq;
+  insert into public.chat_messages
+    (id, conversation_id, seq, kind, target_id, sender_id, sender_role, content, message_type, metadata, created_at, deleted_at)
+  values
+    (m.id, conversation, m.seq, m.kind, m.target_id, sender, as_role, m.content,
+     coalesce(item ->> 'message_type', 'text'), coalesce(nullif(item -> 'metadata', 'null'), '{}'), m.created_at, m.deleted_at)
+  returning * into m;
+
+  if m.kind = 'edit' then
+    update public.chat_messages g set content = m.content, edited_at = m.created_at where g.id = target.id;
+  elsif m.kind = 'delete' and target.deleted_at is null then
+    update public.chat_messages g set content = '', metadata = '{}', deleted_at = m.created_at where g.id = target.id;
+    update public.chat_messages g set content = '', metadata = '{}' where g.target_id = target.id and g.kind = 'edit';
+  end if;
+  return m;
+end $$;
+comment on function public.chat_append(uuid, text, text, jsonb) is
+  'Stores one new row under the next seq, or raises. The caller holds the lock of the conversation. A delete of its own id is a tombstone: a message that arrives later under this id is a duplicate.';
+
+create or replace function public.chat_store(sender uuid, conversation text, as_role text, item jsonb)
+returns public.chat_sent language plpgsql set search_path = '' as $$
+declare
+  answer public.chat_sent;
+  m public.chat_messages;
+  violated text;
+begin
+  answer.conversation_id := conversation;
+  answer.id := item ->> 'id';
+  if answer.id is null or conversation is null then
+    raise not_null_violation using message = 'A row needs id and conversation_id.';
+  end if;
+
+  select g.* into m from public.chat_messages g where g.id = answer.id;
+  if m.sender_id is not distinct from sender and m.conversation_id = conversation then
+    answer.status := 'duplicate';
+  elsif as_role is null then
+    answer.status := case when exists (select from public.chat_conversations c where c.id = conversation)
+      then 'forbidden' else 'no_conversation' end;
+    return answer;
+  elsif m.id is not null then
+    answer.status := 'id_conflict';
+    return answer;
+  else
+    m := public.chat_append(sender, conversation, as_role, item);
+    answer.status := 'stored';
+  end if;
+  answer.seq := m.seq;
+  answer.created_at := m.created_at;
+  answer.sender_role := m.sender_role;
+  answer.kind := m.kind;
+  answer.content := m.content;
+  return answer;
+
+exception when others then
+  -- What is no fault of this row fails the request, so that it is tried again.
+  if left(sqlstate, 2) in ('08', '25', '40', '53', '55', '57', '58', 'XX') or (left(sqlstate, 2) = '42' and sqlstate <> '42501') then
+    raise;
+  end if;
+  get stacked diagnostics violated = constraint_name;
+  answer.status := case when sqlstate = '23505' and violated = 'chat_messages_pkey' then 'id_conflict' else 'rejected:' || sqlstate end;
+  return answer;
+end $$;
+comment on function public.chat_store(uuid, text, text, jsonb) is
+  'Stores one row and says what became of it. A row that is refused leaves nothing behind, not even a number. as_role null: not a member.';
+
+create or replace function public.chat_send(expected_user uuid, batch jsonb) returns setof public.chat_sent
+language plpgsql security definer set search_path = '' as $$
+declare
+  uid uuid := public.chat_require_user(expected_user);
+  roles jsonb;
+  stopped text[] := '{}';
+  item jsonb;
+  conversation text;
+  answer public.chat_sent;
+begin
+  batch := public.chat_unwrap(batch);
+  if jsonb_typeof(batch) is distinct from 'array' then
+    raise invalid_parameter_value using message = 'batch must be a JSON array.';
+  end if;
+
+  -- Everybody locks in the same order, so nobody waits in a circle. Each statement below sees what committed before.
+  select coalesce(jsonb_object_agg(l.id, l.role), '{}') into roles from (
+    select c.id, k.role
+    from public.chat_members k join public.chat_conversations c on c.id = k.conversation_id
+    where k.user_id = uid and c.id in (select b.value ->> 'conversation_id' from jsonb_array_elements(batch) b)
+    order by c.id collate "C"
+    for no key update of c
+  ) l;
+
+  for item in select b.value from jsonb_array_elements(batch) with ordinality b (value, n) order by b.n loop
+    conversation := item ->> 'conversation_id';
+    if conversation = any (stopped) then
+      answer := null;
+      answer.id := substring(item ->> 'id' from '(?i)^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
+      answer.conversation_id := conversation;
+      answer.status := 'skipped';
+    else
+      answer := public.chat_store(uid, conversation, roles ->> conversation, item);
+      if answer.status not in ('stored', 'duplicate') then
+        stopped := stopped || conversation;
+      end if;
+    end if;
+    return next answer;
+  end loop;
+end $$;
+comment on function public.chat_send(uuid, jsonb) is
+  'Stores a batch [{id, conversation_id, kind, target_id, content, message_type, metadata}] and answers one row for each, in the same order. A conversation stops at its first row that is neither stored nor duplicate: the rows behind it are skipped. Sending the same rows again is harmless.';
+
+-- Reading and acknowledging -----------------------------------------------------------------------------------------
+
+create or replace function public.chat_sync(expected_user uuid, cursors jsonb, max_rows int default 200)
+returns table (
+  conversation_id text,
+  status text,
+  incarnation uuid,
+  last_seq bigint,
+  through_seq bigint,
+  first_seq bigint,
+  rows jsonb,
+  members jsonb
+)
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  uid uuid := public.chat_require_user(expected_user);
+  page_rows constant bigint := 50;
+  row_limit bigint := least(greatest(coalesce(max_rows, 200), 1), 500);
+begin
+  cursors := public.chat_unwrap(cursors);
+  if jsonb_typeof(cursors) is distinct from 'object' then
+    raise invalid_parameter_value using message = 'cursors must be a JSON object.';
+  end if;
+
+  return query
+  with asked as (
+    select e.key as id, greatest((e.value ->> 'seq')::bigint, 0) as seq, lower(e.value ->> 'incarnation') as incarnation
+    from jsonb_each(cursors) e
+  ), mine as (
+    select c.id, c.incarnation, c.last_seq, a.seq,
+      a.seq is null or c.last_seq < a.seq or coalesce(a.incarnation <> c.incarnation::text, false) as fresh
+    from asked a
+    join public.chat_conversations c on c.id = a.id
+    join public.chat_members k on k.conversation_id = c.id and k.user_id = uid
+  ), wanted as (
+    select m.*, case when m.fresh then least(page_rows, m.last_seq, row_limit) else m.last_seq - m.seq end as count
+    from mine m
+  ), queued as (
+    select w.*, sum(w.count) over (order by w.fresh desc, w.count, w.id collate "C") - w.count as ahead
+    from wanted w
+  ), granted as (
+    -- A first page comes whole or not at all: half of one could never be completed by asking upwards.
+    select q.*, case
+      when q.fresh then case when q.ahead + q.count <= row_limit then q.count else 0 end
+      else greatest(least(q.count, row_limit - q.ahead), 0)
+    end::bigint as room
+    from queued q
+  ), placed as (
+    select g.*, case when not g.fresh then g.seq when g.room = g.count then g.last_seq - g.room else 0 end as start
+    from granted g
+  )
+  select
+    a.id,
+    case when p.id is not null then 'ok' when c.id is not null then 'forbidden' else 'no_conversation' end,
+    p.incarnation,
+    p.last_seq,
+    case when p.room = p.count or page.count < p.room then p.last_seq else coalesce(page.through, p.start) end,
+    p.start + 1,
+    case when p.id is not null then coalesce(page.list, '[]') end,
+    case when p.id is not null then (
+      select jsonb_agg(
+        jsonb_build_object('user_id', k.user_id, 'role', k.role, 'delivered_seq', k.delivered_seq, 'read_seq', k.read_seq)
+        order by k.user_id)
+      from public.chat_members k where k.conversation_id = p.id
+    ) end
+  from asked a
+  left join placed p on p.id = a.id
+  left join public.chat_conversations c on c.id = a.id
+  left join lateral (
+    select count(*) as count, max(r.seq) as through, jsonb_agg(to_jsonb(r) order by r.seq) as list
+    from (
+      select g.* from public.chat_messages g
+      where g.conversation_id = p.id and g.seq > p.start
+      order by g.seq limit p.room
+    ) r
+  ) page on true;
+end $$;
+comment on function public.chat_sync(uuid, jsonb, int) is
+  'Answers {"<conversation>": {"seq", "incarnation"}} with what came after each cursor, complete from first_seq up to through_seq. Without a cursor, or with one from another incarnation, it is the newest page. Rows are limited over all conversations together; where through_seq is below last_seq, ask again.';
+
+create or replace function public.chat_ack(expected_user uuid, acks jsonb)
+returns table (conversation_id text, delivered_seq bigint, read_seq bigint)
+language plpgsql security definer set search_path = '' as $$
+declare
+  uid uuid := public.chat_require_user(expected_user);
+  ack record;
+begin
+  acks := public.chat_unwrap(acks);
+  if jsonb_typeof(acks) is distinct from 'array' then
+    raise invalid_parameter_value using message = 'acks must be a JSON array.';
+  end if;
+
+  for ack in
+    select a.value ->> 'conversation_id' as id,
+      max(greatest((a.value ->> 'delivered')::bigint, (a.value ->> 'read')::bigint, 0)) as delivered,
+      max(greatest((a.value ->> 'read')::bigint, 0)) as read
+    from jsonb_array_elements(acks) a
+    group by 1 order by (a.value ->> 'conversation_id') collate "C"
+  loop
+    update public.chat_members k set
+      delivered_seq = greatest(k.delivered_seq, least(ack.delivered, c.last_seq)),
+      read_seq = greatest(k.read_seq, least(ack.read, c.last_seq)),
+      delivered_at = case when least(ack.delivered, c.last_seq) > k.delivered_seq then clock_timestamp() else k.delivered_at end,
+      read_at = case when least(ack.read, c.last_seq) > k.read_seq then clock_timestamp() else k.read_at end
+    from public.chat_conversations c
+    where c.id = ack.id and k.conversation_id = ack.id and k.user_id = uid
+      and (least(ack.delivered, c.last_seq) > k.delivered_seq or least(ack.read, c.last_seq) > k.read_seq);
+  end loop;
+
+  return query
+  select k.conversation_id, k.delivered_seq, k.read_seq
+  from public.chat_members k
+  where k.user_id = uid and k.conversation_id in (select a.value ->> 'conversation_id' from jsonb_array_elements(acks) a);
+end $$;
+comment on function public.chat_ack(uuid, jsonb) is
+  'Takes [{conversation_id, delivered, read}]: everything up to these numbers is stored, or was shown, at this user. Never falls, never exceeds last_seq; read implies delivered. Answers the values that hold now.';
+
+-- For the server side of the app ------------------------------------------------------------------------------------
+
+create or replace function public.chat_ensure(conversation_id text, members jsonb) returns void
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare
+  member record;
+begin
+  members := public.chat_unwrap(members);
+  if jsonb_typeof(members) is distinct from 'array' then
+    raise invalid_parameter_value using message = 'members must be a JSON array.';
+  end if;
+
+  insert into public.chat_conversations (id) values (chat_ensure.conversation_id) on conflict do nothing;
+  for member in
+    select distinct on (user_id) (m.value ->> 'user_id')::uuid as user_id, coalesce(m.value ->> 'role', 'member') as role
+    from jsonb_array_elements(chat_ensure.members) with ordinality m (value, n)
+    order by user_id, m.n
+  loop
+    insert into public.chat_members (conversation_id, user_id, role, delivered_seq, read_seq)
+    select c.id, member.user_id, member.role, c.last_seq, c.last_seq
+    from public.chat_conversations c where c.id = chat_ensure.conversation_id
+    on conflict do nothing;
+    update public.chat_members k set role = member.role
+    where k.conversation_id = chat_ensure.conversation_id and k.user_id = member.user_id and k.role <> member.role;
+  end loop;
+end $$;
+comment on function public.chat_ensure(text, jsonb) is
+  'Makes the conversation and the members [{user_id, role}] that are not there yet and updates roles. Removes nobody. What was written before somebody joined counts as read by them.';
+
+create or replace function public.chat_post_system(
+  conversation_id text,
+  content text,
+  metadata jsonb default '{}',
+  message_type text default 'system',
+  id uuid default gen_random_uuid()
+) returns setof public.chat_sent language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare
+  as_role text;
+begin
+  select 'system' into as_role from public.chat_conversations c where c.id = chat_post_system.conversation_id for no key update;
+  return next public.chat_store(null, chat_post_system.conversation_id, as_role, jsonb_build_object(
+    'id', chat_post_system.id,
+    'content', chat_post_system.content,
+    'message_type', chat_post_system.message_type,
+    'metadata', public.chat_unwrap(chat_post_system.metadata)));
+end $$;
+comment on function public.chat_post_system(text, text, jsonb, text, uuid) is
+  'Writes a message of the system. With an id of your own it may be repeated. Answers like chat_send.';
+
+create or replace function public.chat_follow() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  now_row jsonb := to_jsonb(new);
+  old_row jsonb := case when tg_op = 'UPDATE' then to_jsonb(old) end;
+  members jsonb := '[]';
+  gone uuid[] := '{}';
+  argument text;
+  field text;
+begin
+  if now_row ->> tg_argv[0] is null then
+    raise exception 'column % holds no conversation id', tg_argv[0];
+  end if;
+  foreach argument in array tg_argv[1:] loop
+    field := split_part(argument, ':', 2);
+    if not now_row ? field then
+      raise exception 'there is no column %', field;
+    end if;
+    if now_row ->> field is not null then
+      members := members || jsonb_build_object('role', split_part(argument, ':', 1), 'user_id', now_row ->> field);
+    end if;
+    if old_row ->> field is distinct from now_row ->> field and old_row ->> field is not null then
+      gone := gone || (old_row ->> field)::uuid;
+    end if;
+  end loop;
+
+  perform public.chat_ensure(now_row ->> tg_argv[0], members);
+  delete from public.chat_members k
+  where k.conversation_id = now_row ->> tg_argv[0] and k.user_id = any (gone)
+    and k.user_id not in (select (m.value ->> 'user_id')::uuid from jsonb_array_elements(members) m);
+  return null;
+
+exception when others then
+  if left(sqlstate, 2) = '40' then
+    raise;
+  end if;
+  raise warning 'chat_follow on %: %', tg_table_name, sqlerrm;
+  return null;
+end $$;
+comment on function public.chat_follow() is
+  'Trigger for a table of the app: chat_follow(''<id column>'', ''<role>:<user column>'', ...) keeps a conversation with these members for every row. Somebody whose column changes to another user leaves. An error becomes a warning and never fails the app''s own statement.';
+
+-- Live events: hints only. Whatever is lost here, chat_sync answers. ------------------------------------------------
+
+create or replace function public.chat_broadcast_message() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  payload jsonb := jsonb_build_object('conversation_id', new.conversation_id, 'seq', new.seq, 'id', new.id);
+begin
+  if octet_length(new.content) <= 4096 and octet_length(new.metadata::text) <= 4096 then
+    payload := payload || jsonb_build_object('row', to_jsonb(new));
+  end if;
+  perform realtime.send(payload, 'message', 'chat-user:' || k.user_id, true)
+  from public.chat_members k where k.conversation_id = new.conversation_id;
+  return null;
+exception when others then
+  raise warning 'chat: no live event for message %: %', new.id, sqlerrm;
+  return null;
+end $$;
+comment on function public.chat_broadcast_message() is 'Tells every member''s inbox topic of a new row; a long row is left out and fetched.';
+
+create or replace function public.chat_broadcast_receipt() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  payload jsonb := jsonb_build_object(
+    'conversation_id', new.conversation_id, 'user_id', new.user_id, 'role', new.role,
+    'delivered_seq', new.delivered_seq, 'read_seq', new.read_seq);
+begin
+  perform realtime.send(payload, 'receipt', 'chat-user:' || k.user_id, true)
+  from public.chat_members k where k.conversation_id = new.conversation_id;
+  return null;
+exception when others then
+  raise warning 'chat: no live event for a receipt in %: %', new.conversation_id, sqlerrm;
+  return null;
+end $$;
+comment on function public.chat_broadcast_receipt() is 'Tells every member''s inbox topic how far somebody has received and read.';
+
+create or replace trigger chat_broadcast_message after insert on public.chat_messages
+  for each row execute function public.chat_broadcast_message();
+create or replace trigger chat_broadcast_receipt after update of delivered_seq, read_seq on public.chat_members
+  for each row when (old.delivered_seq <> new.delivered_seq or old.read_seq <> new.read_seq)
+  execute function public.chat_broadcast_receipt();
+
+-- Policies of one table are evaluated together: one that raises would shut every private channel of the project. So
+-- the topic is compared as text with the claim, and nothing is cast.
+do $$ begin
+  if to_regclass('realtime.messages') is not null then
+    drop policy if exists "chat users read their inbox" on realtime.messages;
+    create policy "chat users read their inbox" on realtime.messages for select to authenticated
+      using (extension = 'broadcast' and (select realtime.topic()) = 'chat-user:' || (select auth.jwt() ->> 'sub'));
+  end if;
+end $$;
+
+-- Who may call what -------------------------------------------------------------------------------------------------
+
+revoke all on function
+  public.chat_my_conversations(), public.chat_unwrap(jsonb), public.chat_require_user(uuid),
+  public.chat_append(uuid, text, text, jsonb), public.chat_store(uuid, text, text, jsonb),
+  public.chat_send(uuid, jsonb), public.chat_sync(uuid, jsonb, int), public.chat_ack(uuid, jsonb),
+  public.chat_ensure(text, jsonb), public.chat_post_system(text, text, jsonb, text, uuid),
+  public.chat_follow(), public.chat_broadcast_message(), public.chat_broadcast_receipt()
+from public, anon, authenticated, service_role;
+grant execute on function
+  public.chat_my_conversations(),
+  public.chat_send(uuid, jsonb), public.chat_sync(uuid, jsonb, int), public.chat_ack(uuid, jsonb)
+to authenticated;
+grant execute on function public.chat_ensure(text, jsonb), public.chat_post_system(text, text, jsonb, text, uuid) to service_role;
