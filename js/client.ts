@@ -443,6 +443,9 @@ export class Client implements ChatClient {
         case 'delivery':
           after.push(() => this.#delivered(update))
           break
+        case 'taken_back':
+          after.push(() => this.#cancelled(update.id))
+          break
         case 'problem': {
           const error = update.error && fromCore(update.error)
           if (update.conversation_id !== null) touch(update.conversation_id).setProblem(error)
@@ -477,11 +480,12 @@ export class Client implements ChatClient {
 
   #delivered({ id, conversation_id, status, retry_count, failure }: DeliveryUpdate): void {
     const unsent = this.#unsent.get(id)
-    if (unsent && status === 'failed' && !failure?.retryable) {
+    const refused = status === 'failed' && !failure?.retryable
+    if (unsent && refused) {
       this.#unsent.delete(id)
       unsent.sent.reject(fromCore(failure ?? { code: 'rejected', message: 'unable to send the message; because it was refused' }))
     }
-    for (const step of this.#deliveries.advance(id, status)) {
+    for (const step of this.#deliveries.advance(id, status, refused)) {
       this.#events.emit('delivery_status', { id, conversation_id, status: step, retry_count, failure })
     }
     if (unsent && this.#deliveries.isSent(id)) {

@@ -64,6 +64,7 @@ export type CoreUpdate =
   | ({ type: 'messages'; conversation_id: string } & Patch)
   | { type: 'pending'; total: number; conversations: Record<string, number> }
   | ({ type: 'delivery' } & DeliveryUpdate)
+  | { type: 'taken_back'; conversation_id: string; id: string }
   | { type: 'problem'; conversation_id: string | null; error: CoreError | null }
   | { type: 'storage'; durable: boolean }
   | { type: 'done'; op: number; result: unknown }

@@ -50,6 +50,9 @@ pub fn update(update: Update) -> Value {
                 ("failure", failure.as_ref().map(Failure::to_value).into()),
             ],
         ),
+        Update::TakenBack { conversation_id, id } => {
+            ("taken_back", vec![("conversation_id", conversation_id.into()), ("id", id.as_str().into())])
+        }
         Update::Problem { conversation_id, error } => {
             ("problem", vec![("conversation_id", conversation_id.into()), ("error", error.map(problem).into())])
         }

@@ -46,7 +46,7 @@ impl Engine {
             return self.fail(op, "client_closed", "unable to send; because the client was closed");
         }
         if let Err(rejection) = message::check(conversation_id, content, message_type, metadata) {
-            return self.fail(op, rejection.code, rejection.message);
+            return self.fail(op, rejection.code, &rejection.sentence("unable to send"));
         }
         if self.phase != Phase::Running {
             let known_to_be_signed_out =
@@ -97,6 +97,7 @@ impl Engine {
                 self.accepted(replies);
                 self.next_row(rows);
                 self.storage_works();
+                self.clear_problem("storage_lost");
                 if self.role.generation().is_none() {
                     self.tell(TabMessage::Enqueued);
                 } else {

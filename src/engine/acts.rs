@@ -5,7 +5,7 @@
 //! come twice. One writer of the outbox is at work at a time, so that no act is planned on a row
 //! that an answer is about to delete; a request under way over the network holds up no act.
 
-use super::{Effect, Engine, OperationId, Phase, Request, delivery::operations};
+use super::{Effect, Engine, OperationId, Phase, Request, Update, delivery::operations};
 use crate::{
     json::empty_object,
     outbox::{Act, Change},
@@ -18,12 +18,16 @@ use crate::{
 pub(super) struct Relay {
     pub op: OperationId,
     pub act: Act,
+    /// A leader was told.
+    pub told: bool,
+    /// A leader that is gone was told, and may have done it.
+    pub again: bool,
 }
 
 /// Who wants to hear what came of an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ActFrom {
-    Own(OperationId),
+    Own { op: OperationId, again: bool },
     Tab { from: u64, op: OperationId },
 }
 
@@ -33,7 +37,7 @@ impl Engine {
             return self.fail(op, "client_closed", "unable to do that; because the client was closed");
         }
         if let Err(rejection) = act.check() {
-            return self.fail(op, rejection.code, rejection.message);
+            return self.fail(op, rejection.code, &rejection.sentence(act.unable()));
         }
         if self.phase == Phase::Running && !self.durable && !matches!(act, Act::Retry { .. }) {
             return self.fail(op, "storage_unavailable", "unable to do that; because this browser gives no storage");
@@ -42,34 +46,43 @@ impl Engine {
             self.session.retry();
         }
         if self.role.generation().is_some() {
-            self.perform_act(ActFrom::Own(op), act);
+            self.perform_act(ActFrom::Own { op, again: false }, act);
         } else {
-            self.relays.push(Relay { op, act });
+            self.relays.push(Relay { op, act, told: false, again: false });
             self.tell_relays();
         }
     }
 
-    /// To a leader, if there is one: again, whenever another one speaks.
-    pub(super) fn tell_relays(&mut self) {
-        for Relay { op, act } in &self.relays {
+    /// To a leader, if there is one.
+    fn tell_relays(&mut self) {
+        let there_is_one = self.watch.has_leader(self.now.mono);
+        for Relay { op, act, told, .. } in &mut self.relays {
+            *told |= there_is_one;
             let act = TabMessage::Act { from: self.tab, op: *op, act: act.to_value() };
             self.effects.push_back(Effect::Tell(act));
         }
     }
 
+    /// Another leader speaks, or one that was silent.
+    pub(super) fn tell_relays_again(&mut self) {
+        self.relays.iter_mut().for_each(|relay| relay.again |= relay.told);
+        self.tell_relays();
+    }
+
     pub(super) fn relay_answered(&mut self, op: OperationId, error: Option<(String, String)>) {
         let Some(at) = self.relays.iter().position(|relay| relay.op == op) else { return };
-        self.relays.remove(at);
+        let Relay { act, again, .. } = self.relays.remove(at);
         match error {
             None => self.done(op, empty_object()),
+            Some((code, _)) if again && self.was_done(&act, &code) => self.done(op, empty_object()),
             Some((code, message)) => self.fail(op, &code, &message),
         }
     }
 
     /// This tab leads now: it waits for nobody.
     pub(super) fn perform_relays(&mut self) {
-        for Relay { op, act } in std::mem::take(&mut self.relays) {
-            self.perform_act(ActFrom::Own(op), act);
+        for Relay { op, act, told, again } in std::mem::take(&mut self.relays) {
+            self.perform_act(ActFrom::Own { op, again: told || again }, act);
         }
     }
 
@@ -95,7 +108,14 @@ impl Engine {
         while !self.writing && !self.acts_unread && !self.reading_outbox {
             let Some((from, act)) = self.acts.pop_front() else { return };
             match self.outbox.plan(&act, self.now.wall) {
-                Err(rejection) => self.acted(&from, Err((rejection.code, rejection.message))),
+                Err(rejection)
+                    if matches!(from, ActFrom::Own { again: true, .. }) && self.was_done(&act, rejection.code) =>
+                {
+                    self.acted(&from, Ok(()));
+                }
+                Err(rejection) => {
+                    self.acted(&from, Err((rejection.code, &rejection.sentence(act.unable()))));
+                }
                 Ok(changes) if changes.is_empty() => self.acted(&from, Ok(())),
                 Ok(changes) => {
                     let transaction = Transaction::strict(operations(&changes)).of_generation(generation);
@@ -105,10 +125,22 @@ impl Engine {
         }
     }
 
+    /// What was to be given up is not there: the leader that was told before did it, unless the message was sent.
+    fn was_done(&self, act: &Act, code: &str) -> bool {
+        match act {
+            Act::Discard { id, .. } => code == "not_found" && !self.is_said_sent(id),
+            _ => false,
+        }
+    }
+
     pub(super) fn act_written(&mut self, from: ActFrom, act: Act, changes: Vec<Change>, result: StoreResult) {
         match result {
             Ok(replies) => {
                 self.outbox.apply(changes, keys(replies));
+                if let Act::Cancel { conversation_id, id } | Act::Discard { conversation_id, id } = act {
+                    self.tell(TabMessage::TakenBack { conversation_id: conversation_id.clone(), id: id.clone() });
+                    self.updates.push_back(Update::TakenBack { conversation_id, id });
+                }
                 self.tell_changed = true;
                 self.acted(&from, Ok(()));
             }
@@ -130,8 +162,8 @@ impl Engine {
     /// This tab leads no more: its own acts wait for the next leader, and other tabs tell theirs again.
     pub(super) fn shelve_acts(&mut self) {
         for (from, act) in std::mem::take(&mut self.acts) {
-            if let ActFrom::Own(op) = from {
-                self.relays.push(Relay { op, act });
+            if let ActFrom::Own { op, again } = from {
+                self.relays.push(Relay { op, act, told: again, again });
             }
         }
     }
@@ -146,8 +178,8 @@ impl Engine {
 
     fn acted(&mut self, from: &ActFrom, result: Result<(), (&str, &str)>) {
         match (from, result) {
-            (ActFrom::Own(op), Ok(())) => self.done(*op, empty_object()),
-            (ActFrom::Own(op), Err((code, message))) => self.fail(*op, code, message),
+            (ActFrom::Own { op, .. }, Ok(())) => self.done(*op, empty_object()),
+            (ActFrom::Own { op, .. }, Err((code, message))) => self.fail(*op, code, message),
             (ActFrom::Tab { from, op }, result) => {
                 let error = result.err().map(|(code, message)| (code.to_owned(), message.to_owned()));
                 self.tell(TabMessage::Acted { from: *from, op: *op, error });

@@ -266,7 +266,7 @@ impl Engine {
 
     /// The leader has sent it, perhaps for this tab.
     pub(super) fn hear_sent(&mut self, message: &StoredMessage) {
-        if self.said_delivery.get(&message.id).is_some_and(|said| *said < DeliveryStatus::Sent) {
+        if self.said_delivery.contains_key(&message.id) && !self.is_said_sent(&message.id) {
             self.note_sent(message);
         }
     }

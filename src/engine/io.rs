@@ -250,6 +250,11 @@ pub enum Update {
         retry_count: u32,
         failure: Option<Failure>,
     },
+    /// Somebody cancelled or discarded an own message, perhaps in another tab, before it was known to be sent.
+    TakenBack {
+        conversation_id: String,
+        id: MessageId,
+    },
     /// Something the app or its operator must look at; `None` when it has passed.
     Problem {
         conversation_id: Option<String>,

@@ -1,6 +1,6 @@
 //! The lead: waited for, taken, proven, given up; and what tabs tell each other. `tabs` has the whole picture.
 
-use super::{Effect, Engine, OperationId, Phase, Request, acts::ActFrom};
+use super::{Effect, Engine, OperationId, Phase, Request, Update, acts::ActFrom};
 use crate::{
     health::ConnectionStatus,
     json::Value,
@@ -303,6 +303,9 @@ impl Engine {
             TabMessage::Enqueued => self.read_outbox(),
             TabMessage::Changed => self.read_anew(),
             TabMessage::Sent { message } => self.hear_sent(&message),
+            TabMessage::TakenBack { conversation_id, id } => {
+                self.updates.push_back(Update::TakenBack { conversation_id, id });
+            }
             TabMessage::Problem { conversation_id, error } => self.hear_problem(conversation_id, error),
             TabMessage::Rows { generation, all, rows } if self.watch.follows(generation) => self.hear_rows(all, rows),
             TabMessage::People { conversation_id, people } => self.hear_people(&conversation_id, people),
@@ -335,7 +338,7 @@ impl Engine {
             for conversation_id in self.shown_ids() {
                 self.tell(TabMessage::Open { conversation_id });
             }
-            self.tell_relays();
+            self.tell_relays_again();
             for reload in std::mem::take(&mut self.reloads) {
                 self.reload_from_cache(reload.op, reload.conversation_id);
             }

@@ -248,7 +248,8 @@ pub struct Engine {
 
     said_status: Option<ConnectionStatus>,
     said_pending: Option<Vec<(String, usize)>>,
-    said_delivery: LiteMap<MessageId, DeliveryStatus>,
+    /// And whether it is refused.
+    said_delivery: LiteMap<MessageId, (DeliveryStatus, bool)>,
     /// By conversation; `None` for those of the whole client.
     problems: Vec<(Option<String>, Problem)>,
     tell_changed: bool,

@@ -163,7 +163,11 @@ impl Engine {
         }
     }
 
-    /// Each state of an own message once, in the order of the way.
+    pub(super) fn is_said_sent(&self, id: &MessageId) -> bool {
+        self.said_delivery.get(id).is_some_and(|(status, _)| *status >= DeliveryStatus::Sent)
+    }
+
+    /// Each state of an own message once, in the order of the way; *failed* once more when it waits for a person.
     pub(super) fn announce(
         &mut self,
         conversation_id: &str,
@@ -172,13 +176,13 @@ impl Engine {
         retry_count: u32,
         failure: Option<Failure>,
     ) {
+        let refused = failure.as_ref().is_some_and(|failure| !failure.retryable);
         let said = self.said_delivery.get(id).copied();
-        let falls = said.is_some_and(|said| said >= DeliveryStatus::Sent && status <= said);
-        if said == Some(status) || falls {
+        if said == Some((status, refused)) || (self.is_said_sent(id) && said >= Some((status, refused))) {
             return;
         }
         // Also what was read stays known: a tab that follows may read a record of it that is older than the word.
-        self.said_delivery.insert(id.clone(), status);
+        self.said_delivery.insert(id.clone(), (status, refused));
         let conversation_id = conversation_id.to_owned();
         self.updates.push_back(Update::Delivery { conversation_id, id: id.clone(), status, retry_count, failure });
     }

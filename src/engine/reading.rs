@@ -124,9 +124,12 @@ impl Engine {
         if !leading || !is_held {
             self.sync.restore(record);
         }
-        let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id) else { return };
         let rows = rows.iter().filter(|row| is_known(row)).filter_map(StoredMessage::from_row);
-        for row in rows.filter(|row| row.kind == Kind::Message) {
+        let rows: Vec<StoredMessage> = rows.filter(|row| row.kind == Kind::Message).collect();
+        // A tab that slept did not hear that its message was sent.
+        rows.iter().filter(|_| !leading).for_each(|row| self.hear_sent(row));
+        let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id) else { return };
+        for row in rows {
             // Where another tab leads, the database knows best.
             if leading {
                 timeline.fill(row);

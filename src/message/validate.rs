@@ -11,42 +11,43 @@ pub const MAX_METADATA_BYTES: usize = 16_384;
 const MAX_CONVERSATION_ID_CHARS: usize = 200;
 const MAX_MESSAGE_TYPE_CHARS: usize = 64;
 
-/// A stable code and a sentence for people.
+/// A stable code, and the reason for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejection {
     pub code: &'static str,
-    pub message: &'static str,
+    pub because: &'static str,
 }
 
-const fn rejection(code: &'static str, message: &'static str) -> Rejection {
-    Rejection { code, message }
+impl Rejection {
+    /// `unable`: what cannot be done, as in "unable to send".
+    pub fn sentence(&self, unable: &str) -> String {
+        [unable, "; because ", self.because].concat()
+    }
+}
+
+const fn rejection(code: &'static str, because: &'static str) -> Rejection {
+    Rejection { code, because }
 }
 
 pub fn check(conversation_id: &str, content: &str, message_type: &str, metadata: &Value) -> Result<(), Rejection> {
     check_conversation(conversation_id)?;
     if content.trim().is_empty() {
-        return Err(rejection("empty_message", "unable to send; because the message is empty"));
+        return Err(rejection("empty_message", "the message is empty"));
     }
     if content.len() > MAX_CONTENT_BYTES {
-        return Err(rejection("message_too_large", "unable to send; because the message is longer than 65536 bytes"));
+        return Err(rejection("message_too_large", "the message is longer than 65536 bytes"));
     }
     if content.contains('\0') || message_type.contains('\0') {
-        return Err(rejection("invalid_text", "unable to send; because the text has a NUL character"));
+        return Err(rejection("invalid_text", "the text has a NUL character"));
     }
     if message_type.is_empty() || message_type.chars().count() > MAX_MESSAGE_TYPE_CHARS {
-        return Err(rejection(
-            "invalid_text",
-            "unable to send; because the message type is empty or longer than 64 characters",
-        ));
+        return Err(rejection("invalid_text", "the message type is empty or longer than 64 characters"));
     }
     if metadata.as_object().is_none() || has_nul(metadata) {
-        return Err(rejection(
-            "invalid_metadata",
-            "unable to send; because the metadata is not a plain JSON object without NUL characters",
-        ));
+        return Err(rejection("invalid_metadata", "the metadata is not a plain JSON object without NUL characters"));
     }
     if json_weight(metadata) > MAX_METADATA_BYTES {
-        return Err(rejection("invalid_metadata", "unable to send; because the metadata is larger than 16384 bytes"));
+        return Err(rejection("invalid_metadata", "the metadata is larger than 16384 bytes"));
     }
     Ok(())
 }
@@ -55,7 +56,7 @@ pub fn check_conversation(id: &str) -> Result<(), Rejection> {
     if id.is_empty() || id.contains('\0') || id.chars().count() > MAX_CONVERSATION_ID_CHARS {
         return Err(rejection(
             "invalid_conversation",
-            "unable to send; because the conversation id is empty or not a text of at most 200 characters",
+            "the conversation id is empty or not a text of at most 200 characters",
         ));
     }
     Ok(())

@@ -35,6 +35,16 @@ impl Act {
         }
     }
 
+    /// What cannot be done where it is refused.
+    pub fn unable(&self) -> &'static str {
+        match self {
+            Act::Retry { .. } => "unable to retry",
+            Act::Cancel { .. } => "unable to delete",
+            Act::Edit { .. } => "unable to edit",
+            Act::Discard { .. } => "unable to discard",
+        }
+    }
+
     pub fn to_value(&self) -> Value {
         let name = match self {
             Act::Retry { .. } => "retry",
@@ -152,7 +162,7 @@ impl Outbox {
             }
             Some((_, row)) if about.len() == 1 && row.envelope.content == edit.content => Ok(Vec::new()),
             _ if about.iter().any(|(_, row)| row.envelope.kind == Kind::Delete) => {
-                Err(Rejection { code: "not_found", message: "unable to edit; because the message was taken back" })
+                Err(Rejection { code: "not_found", because: "the message was taken back" })
             }
             _ => Ok(vec![Change::Add { envelope: edit, maybe_sent: false }]),
         }
@@ -164,11 +174,7 @@ impl Outbox {
             held = true;
             changes.extend(give_up(key, row));
         }
-        if held {
-            Ok(changes)
-        } else {
-            Err(Rejection { code: "not_found", message: "unable to discard; because nothing unsent has this id" })
-        }
+        if held { Ok(changes) } else { Err(Rejection { code: "not_found", because: "nothing unsent has this id" }) }
     }
 
     /// The rows that have this id, or change what has it.

@@ -3,7 +3,7 @@
 use crate::{
     health::ConnectionStatus,
     json::{Value, items, list, number, object, owned, text},
-    message::StoredMessage,
+    message::{MessageId, StoredMessage},
     outbox::RowState,
 };
 
@@ -32,6 +32,8 @@ pub enum TabMessage {
     Changed,
     /// What one of the tabs wrote is on the server.
     Sent { message: Box<StoredMessage> },
+    /// Somebody cancelled or discarded a message.
+    TakenBack { conversation_id: String, id: MessageId },
     /// A tab follows from now on, and wants to know how the unsent rows are.
     Follow,
     /// How rows of the outbox are, by key, their next attempts on the wall clock. `all`: there are no others.
@@ -69,6 +71,9 @@ impl TabMessage {
             TabMessage::Enqueued => ("enqueued", Vec::new()),
             TabMessage::Changed => ("changed", Vec::new()),
             TabMessage::Sent { message } => ("sent", vec![("row", message.to_row())]),
+            TabMessage::TakenBack { conversation_id, id } => {
+                ("taken_back", vec![("conversation_id", conversation_id.as_str().into()), ("id", id.as_str().into())])
+            }
             TabMessage::Follow => ("follow", Vec::new()),
             TabMessage::Rows { generation, all, rows } => {
                 let rows = list(rows.iter().map(|(key, state)| state.to_value(*key)));
@@ -122,6 +127,10 @@ impl TabMessage {
             "enqueued" => TabMessage::Enqueued,
             "changed" => TabMessage::Changed,
             "sent" => TabMessage::Sent { message: Box::new(StoredMessage::from_row(value.get("row")?)?) },
+            "taken_back" => TabMessage::TakenBack {
+                conversation_id: conversation_id()?,
+                id: text(value, "id").and_then(MessageId::parse)?,
+            },
             "follow" => TabMessage::Follow,
             "rows" => TabMessage::Rows {
                 generation: number(value, "generation")?,

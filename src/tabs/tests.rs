@@ -194,6 +194,7 @@ fn every_message() -> Vec<TabMessage> {
         TabMessage::Enqueued,
         TabMessage::Changed,
         TabMessage::Sent { message: Box::new(StoredMessage::from_row(&row()).expect("a row")) },
+        TabMessage::TakenBack { conversation_id: id(), id: MessageId::v7(1_795_415_400_000, [1; 10]) },
         TabMessage::Follow,
         TabMessage::Rows { generation: 7, all: true, rows: Vec::new() },
         TabMessage::Rows { generation: 7, all: false, rows: every_state() },

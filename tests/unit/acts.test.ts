@@ -111,6 +111,14 @@ describe('a handle', () => {
     await expect(handle.persisted).resolves.toMatchObject({ id: 'm1' })
   })
 
+  it('rejects sent as cancelled when another tab took the message back', async () => {
+    const { core, handle, persist } = await sending()
+    persist()
+    await handle.persisted
+    core.say({ type: 'taken_back', conversation_id: 'a', id: 'm1' })
+    expect(await failureOf(handle.sent)).toMatchObject({ code: 'cancelled' })
+  })
+
   it('keeps waiting for sent after an edit, and after a cancel that failed', async () => {
     const { core, handle, persist } = await sending()
     persist()

@@ -32,6 +32,12 @@ describe('delivery_status', () => {
     expect(events).toEqual(['m1 failed', 'm1 sending', 'm1 failed', 'm1 sent'])
   })
 
+  it('tells once more of a failure that waits for a person by now', async () => {
+    const { core, events } = await recorded()
+    core.say(delivery('m1', 'sending'), delivery('m1', 'failed', { retryable: true }), delivery('m1', 'failed'), delivery('m1', 'failed'))
+    expect(events).toEqual(['m1 sending', 'm1 failed', 'm1 failed'])
+  })
+
   it('carries what the core knows', async () => {
     const { client, core } = await startedClient()
     const seen: ChatEvents['delivery_status'][] = []

@@ -289,6 +289,11 @@ fn bad_acts_are_rejected_with_a_code() {
     cancel(&mut world, 54, &nobody);
     let codes = [50, 51, 52, 54].map(|op| world.failure_of(op).unwrap_or_default());
     assert_eq!(codes, ["not_found", "empty_message", "invalid_conversation", "client_closed"]);
+    let sentences = [50, 51, 52].map(|op| world.sentence_of(op).unwrap_or_default());
+    let starts = ["unable to discard; because ", "unable to edit; because ", "unable to delete; because "];
+    for (sentence, start) in sentences.iter().zip(starts) {
+        assert!(sentence.starts_with(start), "{sentence}");
+    }
 }
 
 #[test]
@@ -359,7 +364,7 @@ fn a_row_of_another_tab_is_read_before_it_is_cancelled() {
     let theirs = id(&other, 1);
     world.store = other.store;
     let act = Act::Cancel { conversation_id: BOOKING.into(), id: theirs };
-    world.engine.perform_act(ActFrom::Own(50), act);
+    world.engine.perform_act(ActFrom::Own { op: 50, again: false }, act);
     world.feed(Input::Timer);
     assert!(world.is_done(50));
     assert_eq!((world.outbox(), world.server.count("chat_send")), (0, 0));

@@ -2,7 +2,8 @@ use crate::json;
 
 use super::{server::Fault, world::*};
 use crate::{
-    engine::{Command, Input, PageEvent},
+    engine::{Command, Input, PageEvent, Update},
+    message::DeliveryStatus,
     store::{StoreError, Table},
     tabs::TabMessage,
 };
@@ -194,6 +195,23 @@ fn a_refused_message_waits_for_a_person_and_the_next_one_goes() {
     world.run_for(300_000);
     assert_eq!(world.server.count("chat_send"), requests, "it is not tried again");
     assert_eq!(world.outbox(), 1);
+}
+
+#[test]
+fn that_a_failed_message_is_refused_by_now_is_told_once_more() {
+    let mut world = World::started();
+    world.server.always = Some(Fault::Refuse);
+    world.send("refuse me");
+    world.run_for(7_000);
+    world.server.always = None;
+    world.run_for(60_000);
+    let announced = |update: &Update| match update {
+        Update::Delivery { status, failure, .. } => Some((*status, failure.as_ref().map(|failure| failure.retryable))),
+        _ => None,
+    };
+    let announced: Vec<_> = world.updates.iter().filter_map(announced).collect();
+    let [sending, failed] = [DeliveryStatus::Sending, DeliveryStatus::Failed];
+    assert_eq!(announced, [(sending, None), (failed, Some(true)), (failed, Some(false))]);
 }
 
 #[test]

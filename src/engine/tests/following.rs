@@ -415,3 +415,64 @@ fn answers_to_the_acts_of_other_tabs_are_not_ours() {
     }
     assert!(!browser.tabs[1].world.is_done(7) && !browser.tabs[1].world.is_done(8));
 }
+
+#[test]
+fn a_discard_that_a_dead_leader_has_done_is_done() {
+    for count in [2, 3] {
+        let mut browser = Browser::with_tabs(count);
+        browser.server.always = Some(Fault::Refuse);
+        let last = usize::from(count) - 1;
+        browser.at(last, |tab| tab.send("given up"));
+        let id = ids_of(&browser).remove(0);
+        browser.run_for(1_000);
+        browser.tabs[0].mute = true;
+        let discard = |op: u32, id: MessageId| Command::Discard { op, conversation_id: BOOKING.into(), id };
+        browser.command(last, discard(7, id.clone()));
+        assert!(!browser.tabs[last].world.is_done(7), "nobody heard the answer");
+        let tombstones: Vec<Value> = browser.store.table(Table::Outbox).map(|row| row["key"].clone()).collect();
+        assert_eq!(tombstones.len(), 1);
+        // The tombstone gets out, and nothing is left.
+        browser.server.always = None;
+        browser.command(0, retry(8));
+        assert_eq!(browser.store.table(Table::Outbox).count(), 0);
+        browser.crash(0);
+        assert!(browser.tabs[last].world.is_done(7), "{:?}", browser.tabs[last].world.failure_of(7));
+        browser.command(last, discard(9, id));
+        assert_eq!(browser.tabs[last].world.failure_of(9).as_deref(), Some("not_found"));
+    }
+}
+
+#[test]
+fn that_a_message_was_taken_back_in_one_tab_is_told_in_all() {
+    for discards in [true, false] {
+        let (mut browser, id) = with_a_failed_message();
+        browser.open_tab();
+        let conversation_id = BOOKING.to_owned();
+        browser.command(
+            2,
+            match discards {
+                true => Command::Discard { op: 7, conversation_id, id: id.clone() },
+                false => cancel(7, &id),
+            },
+        );
+        for tab in &browser.tabs {
+            let told = |update: &&Update| matches!(update, Update::TakenBack { id: of, .. } if *of == id);
+            assert_eq!(tab.world.updates.iter().filter(told).count(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_tab_that_slept_while_its_message_was_sent_hears_of_it_when_it_is_back() {
+    let mut browser = writing_offline(2);
+    browser.page(1, PageEvent::Frozen);
+    browser.sleep(1);
+    browser.at(0, |tab| tab.set_online(true));
+    assert_eq!(browser.contents(), ["in a tunnel"]);
+    browser.tabs[1].world.online = true;
+    browser.wake(1);
+    browser.page(1, PageEvent::Online);
+    browser.page(1, PageEvent::Resumed);
+    browser.run_for(1_000);
+    assert_eq!(browser.tabs[1].world.announced(), ["sending", "sent"]);
+}

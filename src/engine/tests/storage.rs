@@ -128,6 +128,7 @@ fn a_deleted_database_is_said_aloud_and_the_work_goes_on_with_a_new_one() {
     world.run_for(1_000);
     assert_eq!(problem(&world).as_deref(), Some("storage_lost"));
     world.send("two");
+    assert_eq!(problem(&world), None, "it passes with the next message that is kept");
     world.run_for(1_000);
     assert_eq!(world.server.contents(BOOKING), ["one", "two"]);
     world.restart();

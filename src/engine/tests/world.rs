@@ -8,7 +8,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 
 use super::server::Server;
 use crate::{
-    engine::{Command, Config, Effect, Engine, Input, Now, PageEvent, Update},
+    engine::{Command, Config, Effect, Engine, Input, Now, PageEvent, Problem, Update},
     message::MessageId,
     realtime,
     rest::HttpRequest,
@@ -314,8 +314,16 @@ impl World {
     }
 
     pub fn failure_of(&self, op: u32) -> Option<String> {
+        self.error_of(op).map(|error| error.code.clone())
+    }
+
+    pub fn sentence_of(&self, op: u32) -> Option<String> {
+        self.error_of(op).map(|error| error.message.clone())
+    }
+
+    fn error_of(&self, op: u32) -> Option<&Problem> {
         self.updates.iter().find_map(|update| match update {
-            Update::Failed { op: of, error } if *of == op => Some(error.code.clone()),
+            Update::Failed { op: of, error } if *of == op => Some(error),
             _ => None,
         })
     }

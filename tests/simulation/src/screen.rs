@@ -38,7 +38,8 @@ pub struct View {
 
 #[derive(Clone, Copy)]
 struct Said {
-    last: DeliveryStatus,
+    /// And whether it was refused.
+    last: (DeliveryStatus, bool),
     highest: DeliveryStatus,
 }
 
@@ -101,7 +102,8 @@ impl Screen {
                 self.pending_by = conversations;
             }
             Update::Delivery { conversation_id, id, status, failure, .. } => {
-                self.announced(id.as_str(), status)?;
+                let refused = failure.as_ref().is_some_and(|failure| !failure.retryable);
+                self.announced(id.as_str(), status, refused)?;
                 return Ok(Some(Seen::Delivery {
                     conversation: conversation_id,
                     id: id.as_str().to_owned(),
@@ -116,7 +118,7 @@ impl Screen {
                     None => self.problems.remove(&conversation_id),
                 };
             }
-            Update::People { .. } => {}
+            Update::People { .. } | Update::TakenBack { .. } => {}
             Update::Storage { durable } => self.lacks_storage = !durable,
             Update::Done { op, result } => return self.answered(op, Ok(result)),
             Update::Failed { op, error } => return self.answered(op, Err(error)),
@@ -131,11 +133,11 @@ impl Screen {
         Ok(Some(Seen::Answered { op }))
     }
 
-    /// Each state once, and ticks only upwards.
-    fn announced(&mut self, id: &str, status: DeliveryStatus) -> Result<(), Broken> {
+    /// Each state once, *failed* once more when it is refused, and ticks only upwards.
+    fn announced(&mut self, id: &str, status: DeliveryStatus, refused: bool) -> Result<(), Broken> {
         let said = self.delivery.get(id).copied();
         if let Some(said) = said {
-            if said.last == status {
+            if said.last == (status, refused) {
                 return Err(broken("each state is announced once", format!("{id} is {status:?} twice")));
             }
             if said.highest >= DeliveryStatus::Sent && status < said.highest {
@@ -143,7 +145,7 @@ impl Screen {
             }
         }
         let highest = said.map_or(status, |said| said.highest.max(status));
-        self.delivery.insert(id.to_owned(), Said { last: status, highest });
+        self.delivery.insert(id.to_owned(), Said { last: (status, refused), highest });
         Ok(())
     }
 }
