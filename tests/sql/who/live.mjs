@@ -1,7 +1,7 @@
 // What somebody might try over Realtime. `run` answers in words; `hears` and `disturbs` are asked of the frames.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { inbox } from './scene.mjs'
+import { conversationTopic, inbox } from './scene.mjs'
 
 const GRACE_MS = 60
 
@@ -29,6 +29,36 @@ async function disturb(scene, topic, witness, { options, event = 'broadcast', pa
   const disturbs = witness.heard(marker)
   if (joined?.status !== 'ok') return { text: refusal(joined), disturbs }
   return { text: `joined, ${answer === null ? 'no answer' : answer.status === 'ok' ? 'accepted' : 'refused'}`, disturbs }
+}
+
+/** Joins the topic of the conversation, where the owner then says something: does it arrive? */
+async function overhear(scene, said, options) {
+  const topic = conversationTopic(scene)
+  const line = await scene.ownLine()
+  const reply = await line.join(topic, { token: await scene.token(), presence: true, ...options })
+  const marker = `said-${randomUUID()}`
+  const owner = await scene.witness(scene.owner, topic, { presence: true })
+  const answer = await owner.push(topic, said.event ?? 'broadcast', said.payload(marker))
+  if (answer?.status !== 'ok') throw new Error('the owner was not heard')
+  await sleep(GRACE_MS)
+  const hears = line.heard(marker)
+  return { text: reply?.status === 'ok' ? `joined, hears ${hears ? 'it' : 'nothing'}` : refusal(reply), hears }
+}
+
+/** Says something on the topic of the conversation, where the owner listens. */
+async function say(scene, said, options = {}) {
+  const topic = conversationTopic(scene)
+  const witness = await scene.witness(scene.owner, topic, { presence: true })
+  return disturb(scene, topic, witness, { ...said, options: { presence: true, ...options } })
+}
+
+async function overHttp(scene, topic, witness) {
+  const marker = `forged-${randomUUID()}`
+  const { status } = await scene.request('api/broadcast', {
+    method: 'POST', base: 'realtime/v1', body: { messages: [{ topic, event: 'message', payload: { marker }, private: true }] },
+  })
+  await sleep(GRACE_MS)
+  return { text: String(status), disturbs: witness.heard(marker) }
 }
 
 const broadcast = { payload: (marker) => ({ type: 'broadcast', event: 'message', payload: { marker } }) }
@@ -59,21 +89,24 @@ export const REALTIME = [
       { name: 'broadcast into the inbox of another', may: ['service key'], run: async (s) => disturb(s, inbox(s.owner), await s.witness(s.owner), broadcast) },
       { name: 'the same through a public channel of that name', may: [], run: async (s) => disturb(s, inbox(s.owner), await s.witness(s.owner), { ...broadcast, options: { isPrivate: false } }) },
       { name: 'broadcast into the own inbox', may: ['service key'], run: async (s) => disturb(s, inbox(s.me), await s.witness(s.me), broadcast) },
-      {
-        name: 'broadcast into the inbox of another over HTTP', may: ['service key'],
-        async run(s) {
-          const witness = await s.witness(s.owner)
-          const marker = `forged-${randomUUID()}`
-          const { status } = await s.request('api/broadcast', {
-            method: 'POST', base: 'realtime/v1',
-            body: { messages: [{ topic: inbox(s.owner), event: 'message', payload: { marker }, private: true }] },
-          })
-          await sleep(GRACE_MS)
-          return { text: String(status), disturbs: witness.heard(marker) }
-        },
-      },
+      { name: 'broadcast into the inbox of another over HTTP', may: ['service key'], run: async (s) => overHttp(s, inbox(s.owner), await s.witness(s.owner)) },
       { name: 'presence in the inbox of another', may: [], run: async (s) => disturb(s, inbox(s.owner), await s.witness(s.owner, inbox(s.owner), { presence: true }), track) },
       { name: 'presence in the own inbox', may: [], run: async (s) => disturb(s, inbox(s.me), await s.witness(s.me, inbox(s.me), { presence: true }), track) },
+    ],
+  },
+  {
+    group: 'The topic of a conversation',
+    attempts: [
+      { name: 'hear a broadcast', may: ['member', 'service key'], run: (s) => overhear(s, broadcast) },
+      { name: 'hear who is present', may: ['member', 'service key'], run: (s) => overhear(s, track) },
+      { name: 'hear it as a public channel', may: [], run: (s) => overhear(s, broadcast, { isPrivate: false }) },
+      { name: 'broadcast', may: ['member', 'service key'], run: (s) => say(s, broadcast) },
+      { name: 'be present', may: ['member', 'service key'], run: (s) => say(s, track) },
+      { name: 'broadcast through a public channel of that name', may: [], run: (s) => say(s, broadcast, { isPrivate: false }) },
+      {
+        name: 'broadcast over HTTP', may: ['member', 'service key'],
+        run: async (s) => overHttp(s, conversationTopic(s), await s.witness(s.owner, conversationTopic(s))),
+      },
     ],
   },
 ]

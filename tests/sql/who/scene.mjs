@@ -142,4 +142,6 @@ function forged(token, sub) {
   return [header, Buffer.from(JSON.stringify(changed)).toString('base64url'), signature].join('.')
 }
 
+export const conversationTopic = (scene) => `chat:${scene.id}`
+
 export const inbox = (user) => `chat-user:${user.id}`

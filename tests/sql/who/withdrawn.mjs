@@ -1,8 +1,9 @@
 // What a membership that is withdrawn takes with it, step by step, while its former owner stays connected.
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { row } from '../support.mjs'
 import { inWords } from './attempts.mjs'
-import { Scene, inbox } from './scene.mjs'
+import { conversationTopic, Scene } from './scene.mjs'
 
 /** The steps as `[what is done, what comes of it]`; raises where it is not as it must be. */
 export async function withdraw(world) {
@@ -16,6 +17,15 @@ export async function withdraw(world) {
     await scene.say('before')
     assert.ok(line.heard('before'))
     note('before: live events', 'heard in the joined inbox')
+    const topic = conversationTopic(scene)
+    const [there, ownerThere] = [await scene.witness(member, topic), await scene.witness(owner, topic)]
+    const sayThere = async (word) => {
+      await ownerThere.push(topic, 'broadcast', { type: 'broadcast', event: 'typing', payload: { word } })
+      await sleep(60)
+      return there.heard(word)
+    }
+    assert.ok(await sayThere('first'))
+    note('before: the topic of the conversation', 'joined and heard')
 
     const server = new Scene()
     Object.assign(server, { ...scene, actor: 'service key' })
@@ -44,6 +54,17 @@ export async function withdraw(world) {
     await world.ways.sql.send(owner, [row(other, 'elsewhere')])
     await line.until('elsewhere')
     note('live events of other conversations', 'heard, over the same connection')
+
+    assert.ok(await sayThere('second'))
+    note('the topic of the conversation, which was joined before', 'still heard, until the token is renewed')
+    const renewed = await world.stack.tokenFor(member.id, { expiresIn: 1800 })
+    there.push(topic, 'access_token', { access_token: renewed }, 0)
+    await there.until('phx_close')
+    assert.ok(!(await sayThere('third')))
+    note('the token is renewed', 'the channel is closed')
+    const again = await (await scene.line()).join(topic, { token: renewed })
+    assert.equal(again.status, 'error')
+    note('joining that topic again', again.response.reason.split(':')[0])
 
     await world.ways.sql.call('service_role', 'chat_ensure', { conversation_id: id, members: [{ user_id: member.id, role: 'client' }] })
     const back = await sync()
