@@ -297,16 +297,20 @@ begin
 
   return query
   with asked as (
-    select e.key as id, (e.value ->> 'seq')::bigint as seq, lower(e.value ->> 'incarnation') as incarnation
+    select e.key as id, (e.value ->> 'seq')::bigint as seq, (e.value ->> 'before')::bigint as before,
+      lower(e.value ->> 'incarnation') as incarnation
     from jsonb_each(cursors) e
   ), mine as (
     select c.id, c.incarnation, c.last_seq, greatest(a.seq, 0) as seq,
-      a.seq is null or c.last_seq < a.seq or coalesce(a.incarnation <> c.incarnation::text, false) as fresh
+      case when a.before is not null then least(greatest(a.before, 1), c.last_seq + 1) end as before,
+      a.before is not null or a.seq is null or c.last_seq < a.seq
+        or coalesce(a.incarnation <> c.incarnation::text, false) as fresh
     from asked a
     join public.chat_conversations c on c.id = a.id
     join public.chat_members k on k.conversation_id = c.id and k.user_id = uid
   ), wanted as (
-    select m.*, case when m.fresh then least(page_rows, m.last_seq, row_limit) else m.last_seq - m.seq end as count
+    select m.*, case when m.fresh then least(page_rows, coalesce(m.before - 1, m.last_seq), row_limit)
+      else m.last_seq - m.seq end as count
     from mine m
   ), queued as (
     select w.*, sum(w.count) over (order by w.fresh desc, w.count, w.id collate "C") - w.count as ahead
@@ -321,15 +325,34 @@ begin
   ), placed as (
     select g.*, case when not g.fresh then g.seq when g.room = g.count then g.last_seq - g.room else 0 end as start
     from granted g
+  ), paged as (
+    select p.*, page.count as found, page.through, page.list,
+      case when p.before is null then p.start + 1 when p.room = p.count then coalesce(page.first, 1) else p.before end as first
+    from placed p
+    left join lateral (
+      select count(*) as count, min(r.seq) as first, max(r.seq) as through, jsonb_agg(to_jsonb(r) order by r.seq) as list
+      from (
+        (select g.* from public.chat_messages g
+         where p.before is null and g.conversation_id = p.id and g.seq > p.start
+         order by g.seq limit p.room)
+        union all
+        (select g.* from public.chat_messages g
+         where p.before is not null and g.conversation_id = p.id and g.seq < p.before
+         order by g.seq desc limit p.room)
+      ) r
+    ) page on true
   )
   select
     a.id,
     case when p.id is not null then 'ok' when c.id is not null then 'forbidden' else 'no_conversation' end,
     p.incarnation,
     p.last_seq,
-    case when p.room = p.count or page.count < p.room then p.last_seq else coalesce(page.through, p.start) end,
-    p.start + 1,
-    case when p.id is not null then coalesce(page.list, '[]') end,
+    case when p.before is not null then p.before - 1
+      when p.room = p.count or p.found < p.room then p.last_seq else coalesce(p.through, p.start) end,
+    case when not p.fresh or exists (
+      select from public.chat_messages g where g.conversation_id = p.id and g.seq < p.first
+    ) then p.first when p.id is not null then 1 end,
+    case when p.id is not null then coalesce(p.list, '[]') end,
     case when p.id is not null then (
       select jsonb_agg(
         jsonb_build_object('user_id', k.user_id, 'role', k.role, 'delivered_seq', k.delivered_seq, 'read_seq', k.read_seq)
@@ -337,19 +360,11 @@ begin
       from public.chat_members k where k.conversation_id = p.id
     ) end
   from asked a
-  left join placed p on p.id = a.id
-  left join public.chat_conversations c on c.id = a.id
-  left join lateral (
-    select count(*) as count, max(r.seq) as through, jsonb_agg(to_jsonb(r) order by r.seq) as list
-    from (
-      select g.* from public.chat_messages g
-      where g.conversation_id = p.id and g.seq > p.start
-      order by g.seq limit p.room
-    ) r
-  ) page on true;
+  left join paged p on p.id = a.id
+  left join public.chat_conversations c on c.id = a.id;
 end $$;
 comment on function public.chat_sync(uuid, jsonb, int) is
-  'Answers {"<conversation>": {"seq", "incarnation"}} with what came after each cursor, complete from first_seq up to through_seq. Without a cursor, or with one from another incarnation, it is the newest page. Rows are limited over all conversations together; where through_seq is below last_seq, ask again.';
+  'Answers {"<conversation>": {"seq", "incarnation"}} with what came after each cursor, complete from first_seq up to through_seq. Without a cursor, or with one from another incarnation, it is the newest page; with {"before": seq}, the page that ends below it. A page is complete from 1 where nothing older is left. Rows are limited over all conversations together; where through_seq is below last_seq, ask again.';
 
 create or replace function public.chat_list(
   expected_user uuid,

@@ -123,6 +123,48 @@ for (const [way, { send, sync, call }] of Object.entries(world.ways)) {
       assert.deepEqual([seqs(page), page.first_seq, page.through_seq], [[97, 98, 99, 100], 51, 100])
     })
 
+    test('history comes page by page, down to the first message', async () => {
+      const { id, incarnation } = await history(120)
+      const ask = (before) => one({ [id]: { before, incarnation } })
+      const [above, below, last] = [await ask(71), await ask(21), await ask(1)]
+      assert.deepEqual(seqs(above), span(21, 70))
+      assert.deepEqual([above.status, above.first_seq, above.through_seq, above.last_seq], ['ok', 21, 70, 120])
+      assert.deepEqual(seqs(below), span(1, 20))
+      assert.deepEqual([below.first_seq, below.through_seq], [1, 20])
+      assert.deepEqual([last.rows, last.first_seq, last.through_seq], [[], 1, 0])
+      const beyond = await ask(500)
+      assert.deepEqual([seqs(beyond), beyond.through_seq], [span(71, 120), 120])
+      assert.equal((await ask(-3)).through_seq, 0)
+    })
+
+    test('history is counted in rows, and says when nothing older is left', async () => {
+      const { id } = await history(200)
+      await sql`delete from chat_messages where conversation_id = ${id} and seq between 61 and 140`
+      const bridged = await one({ [id]: { before: 151 } })
+      assert.deepEqual(seqs(bridged), [...span(21, 60), ...span(141, 150)])
+      assert.equal(bridged.first_seq, 21)
+      await sql`delete from chat_messages where conversation_id = ${id} and seq < 151`
+      const first = await one({ [id]: {} })
+      assert.deepEqual([seqs(first), first.first_seq], [span(151, 200), 1], 'the newest page is all there is')
+      const none = await one({ [id]: { before: 151 } })
+      assert.deepEqual([none.rows, none.first_seq, none.through_seq], [[], 1, 150])
+    })
+
+    test('history names the incarnation, and is for members', async () => {
+      const { id, incarnation } = await history(60)
+      assert.equal((await one({ [id]: { before: 30, incarnation: uuid() } })).incarnation, incarnation)
+      const [refusal] = await sync(stranger, { [id]: { before: 30 } })
+      assert.deepEqual([refusal.status, refusal.rows, refusal.first_seq, refusal.through_seq], ['forbidden', null, null, null])
+    })
+
+    test('history shares the limit with everything else', async () => {
+      const [a, b] = [await history(120), await history(120)]
+      const answers = await sync(client, { [a.id]: { before: 100 }, [b.id]: { before: 100 } }, 60)
+      const [whole, none] = answers.sort((x, y) => y.rows.length - x.rows.length)
+      assert.deepEqual([seqs(whole), whole.first_seq], [span(50, 99), 50])
+      assert.deepEqual([none.rows, none.first_seq, none.through_seq], [[], 100, 99])
+    })
+
     test('the limit has a limit', async () => {
       const { at } = await history(600)
       for (const [asked, got] of [[undefined, 200], [null, 200], [0, 1], [-5, 1], [10_000, 500]]) {
