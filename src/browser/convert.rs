@@ -7,6 +7,9 @@ use crate::{
     timeline::Patch,
 };
 
+/// Some 25 to 50 MB: what every browser gives without asking, and the newest pages of 1000 conversations.
+const KEPT_MESSAGES: u64 = 50_000;
+
 pub fn config(value: &Value) -> Config {
     let unless_off = |field: &str| value.get(field).and_then(Value::as_bool).unwrap_or(true);
     let timeout = number(value, "request_timeout_ms").unwrap_or(10_000);
@@ -17,6 +20,8 @@ pub fn config(value: &Value) -> Config {
         sender_role: owned(value, "sender_role"),
         resume_on_reconnect: unless_off("resume_on_reconnect"),
         auto_read: unless_off("auto_read"),
+        ticks_of_all: text(value, "ticks") == Some("all"),
+        keep_messages: number(value, "keep_messages").unwrap_or(KEPT_MESSAGES),
         request_timeout_ms: u32::try_from(timeout).unwrap_or(u32::MAX),
     }
 }
@@ -33,6 +38,9 @@ pub fn update(update: Update) -> Value {
             "people",
             vec![("conversation_id", conversation_id.into()), ("people", list(people.into_iter().map(person)))],
         ),
+        Update::History { conversation_id, has_older } => {
+            ("history", vec![("conversation_id", conversation_id.into()), ("has_older", has_older.into())])
+        }
         Update::Pending { total, conversations } => {
             let mut counts = Object::default();
             for (id, count) in conversations {

@@ -58,6 +58,10 @@ impl Core {
         self.command(Command::Reload { op, conversation_id });
     }
 
+    pub fn load_older(&self, op: u32, conversation_id: String) {
+        self.command(Command::LoadOlder { op, conversation_id });
+    }
+
     pub fn retry(&self, op: u32, conversation_id: Option<String>) {
         self.command(Command::Retry { op, conversation_id });
     }

@@ -2,7 +2,7 @@
 //!
 //! Keys are the order of sending, so one transaction is under way at a time: what is written in the meantime shares the
 //! next one. Where several rows were aborted together they are tried again one by one, before any of their sends rejects
-//! and before a later one starts. A full storage is emptied of cached history once per row.
+//! and before a later one starts. A full storage is emptied of cached history first.
 
 use std::collections::VecDeque;
 
@@ -28,8 +28,8 @@ pub(super) struct Accepting {
     under_way: usize,
     /// Rows at the front that are written one by one.
     singly: usize,
-    /// History made room for the row at the front.
-    made_room: bool,
+    /// How often history made room for the row at the front.
+    made_room: u32,
 }
 
 impl Accepting {
@@ -105,7 +105,7 @@ impl Engine {
                 }
             }
             Err(_) if rows > 1 => self.accepting.singly = rows,
-            Err(StoreError::Full) if !self.accepting.made_room && self.make_room() => self.accepting.made_room = true,
+            Err(StoreError::Full) if self.accepting.made_room < 2 && self.make_room() => self.accepting.made_room += 1,
             Err(error) => {
                 if let Some((op, _)) = self.accepting.waiting.pop_front() {
                     self.reject(op, &error);
@@ -133,7 +133,7 @@ impl Engine {
 
     fn next_row(&mut self, rows: usize) {
         self.accepting.singly = self.accepting.singly.saturating_sub(rows);
-        self.accepting.made_room = false;
+        self.accepting.made_room = 0;
     }
 
     fn reject(&mut self, op: OperationId, error: &StoreError) {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What browsers let a page that goes away have under way is 64 KiB.
-const KEEPALIVE_BYTES: usize = 60 * 1024;
+pub(super) const KEEPALIVE_BYTES: usize = 60 * 1024;
 
 impl Engine {
     // ---- what is in the database

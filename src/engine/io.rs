@@ -35,6 +35,10 @@ pub struct Config {
     pub sender_role: Option<String>,
     pub resume_on_reconnect: bool,
     pub auto_read: bool,
+    /// Ticks wait for every member of another role; else for the first.
+    pub ticks_of_all: bool,
+    /// Rows of the cache, over all conversations.
+    pub keep_messages: u64,
     pub request_timeout_ms: u32,
 }
 
@@ -111,6 +115,11 @@ pub enum Command {
     },
     /// Answered when a sync of the conversation was merged.
     Reload {
+        op: OperationId,
+        conversation_id: String,
+    },
+    /// Show a page more of the history. Answered with `{has_older}`.
+    LoadOlder {
         op: OperationId,
         conversation_id: String,
     },
@@ -237,6 +246,11 @@ pub enum Update {
     People {
         conversation_id: String,
         people: Vec<Person>,
+    },
+    /// Whether there is anything older than what is shown.
+    History {
+        conversation_id: String,
+        has_older: bool,
     },
     /// Messages that are not known to be on the server.
     Pending {

@@ -91,10 +91,15 @@ impl Engine {
         for conversation_id in self.shown.keys().chain(self.reloads.iter().map(|reload| &reload.conversation_id)) {
             self.sync.track(conversation_id);
         }
+        for (conversation_id, shown) in &self.shown {
+            let conversation = self.sync.track(conversation_id);
+            conversation.read = conversation.read.max(shown.read);
+        }
         self.forget_people();
         self.desire_channels();
         self.realtime.start(self.now.mono);
         self.sync.set_live(self.now.mono, false);
+        self.ask_for_history_again();
         self.tell_status();
     }
 
@@ -139,6 +144,7 @@ impl Engine {
                 purpose,
                 Request::Send { .. }
                     | Request::Sync { .. }
+                    | Request::Older { .. }
                     | Request::Ack { .. }
                     | Request::RaiseGeneration
                     | Request::Beat
@@ -156,6 +162,7 @@ impl Engine {
         self.evidence.clear();
         self.answer = None;
         self.shelve_acts();
+        self.forget_asks();
         self.sync.abandon();
         self.acking = false;
     }
@@ -288,6 +295,8 @@ impl Engine {
                 self.sync.track(&conversation_id);
                 self.tell_problem(&conversation_id);
             }
+            TabMessage::Read { conversation_id, seq } => self.hear_read(&conversation_id, seq),
+            TabMessage::AskOlder { conversation_id, before } => self.hear_ask(conversation_id, before),
             _ => {}
         }
     }
@@ -309,6 +318,9 @@ impl Engine {
             TabMessage::Problem { conversation_id, error } => self.hear_problem(conversation_id, error),
             TabMessage::Rows { generation, all, rows } if self.watch.follows(generation) => self.hear_rows(all, rows),
             TabMessage::People { conversation_id, people } => self.hear_people(&conversation_id, people),
+            TabMessage::Older { conversation_id, before, answer, error } => {
+                self.hear_older(&conversation_id, before, &answer, error);
+            }
             _ => {}
         }
     }
@@ -339,6 +351,8 @@ impl Engine {
                 self.tell(TabMessage::Open { conversation_id });
             }
             self.tell_relays_again();
+            self.tell_read_again();
+            self.ask_for_history_again();
             for reload in std::mem::take(&mut self.reloads) {
                 self.reload_from_cache(reload.op, reload.conversation_id);
             }

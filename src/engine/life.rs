@@ -38,7 +38,8 @@ impl Engine {
             Phase::Identifying { .. } => true,
             Phase::Running if self.closing.is_none() => {
                 let leading = self.role.generation().is_some();
-                let work = leading && (self.outbox.is_due(now) || self.sync.is_due(now) || self.receipt_waits());
+                let asks = self.sync.is_due(now) || self.receipt_waits() || self.asks_for_history();
+                let work = leading && (self.outbox.is_due(now) || asks);
                 let missing = self.session.missing().is_some_and(|missing| missing != Missing::Failed);
                 let aside = self.role == Role::Aside && self.away.is_none() && !self.is_outdated();
                 (work || self.realtime_wants_token || missing || aside)
@@ -186,6 +187,7 @@ impl Engine {
             PageEvent::Hidden => {
                 self.end_typing();
                 self.set_visible(false);
+                self.hurry_receipts();
                 self.tell_status();
             }
             PageEvent::Visible => {
@@ -199,6 +201,7 @@ impl Engine {
                 if self.phase == Phase::Running {
                     if event == PageEvent::Leaving {
                         self.keepalive();
+                        self.last_receipts();
                     }
                     self.step_aside();
                 }
@@ -247,6 +250,7 @@ impl Engine {
         self.reject_waiting("client_closed", "unable to send; because the client was closed");
         let reloads = std::mem::take(&mut self.reloads);
         self.fail_reloads(reloads, "client_closed", "unable to load the messages; because the client was closed");
+        self.refuse_history();
         self.closing = Some(Closing { op, discard, read: false, counted: self.user_id.is_empty() });
         self.refuse_acts();
         self.finish_closing();

@@ -14,12 +14,15 @@
 mod accept;
 mod acts;
 mod delivery;
+mod history;
 mod io;
 mod lead;
 mod life;
 mod people;
 mod publish;
 mod reading;
+mod receipts;
+mod room;
 mod storage;
 
 use std::collections::VecDeque;
@@ -28,6 +31,7 @@ use litemap::LiteMap;
 
 use accept::Accepting;
 use acts::{ActFrom, Relay};
+use history::History;
 pub use io::{
     Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Person, Problem, RequestId, Update,
 };
@@ -99,7 +103,18 @@ enum Request {
     },
     SaveRows {
         conversation_id: String,
+        low: u64,
         cursor: u64,
+    },
+    /// A page of history from the cache.
+    OlderRows {
+        conversation_id: String,
+    },
+    /// A page of history from the server.
+    Older {
+        conversation_id: String,
+        before: u64,
+        jwt: String,
     },
     Sync {
         jwt: String,
@@ -119,6 +134,8 @@ struct Shown {
     timeline: Timeline,
     /// Whose rows the view shows; empty before there are any.
     incarnation: String,
+    /// The view is complete from here; 0 until something is known.
+    low: u64,
     /// Up to here nothing is missing between the rows of the view.
     through: u64,
     /// What is being read from the database may have changed meanwhile: once more.
@@ -127,6 +144,10 @@ struct Shown {
     loaded: bool,
     said_sync: Option<SyncState>,
     said_people: Vec<Person>,
+    said_older: Option<bool>,
+    /// Up to here it was read in this tab, and another one that leads was told so.
+    read: u64,
+    said_read: u64,
 }
 
 impl Shown {
@@ -134,12 +155,25 @@ impl Shown {
         Self {
             timeline,
             incarnation: String::new(),
+            low: 0,
             through: 0,
             again: false,
             loaded: false,
             said_sync: None,
             said_people: Vec::new(),
+            said_older: None,
+            read: 0,
+            said_read: 0,
         }
+    }
+
+    fn reset(&mut self) {
+        self.timeline.reset();
+        self.incarnation.clear();
+        self.low = 0;
+        self.through = 0;
+        self.read = 0;
+        self.said_read = 0;
     }
 }
 
@@ -217,6 +251,7 @@ pub struct Engine {
     waiting: Vec<Command>,
     accepting: Accepting,
     reloads: Vec<Reload>,
+    history: History,
     closing: Option<Closing>,
     /// A read of what is shown was refused.
     reread: bool,
@@ -230,6 +265,8 @@ pub struct Engine {
     rng: fastrand::Rng,
     /// Writes to the cache that wait for the one before, by conversation.
     saving: LiteMap<String, Option<Vec<Operation>>>,
+    /// The cache may have become larger than it should be.
+    trim_due: bool,
     /// After a read or a lead that the database refused.
     store_not_before: u64,
     /// Another tab may have added rows.
@@ -296,6 +333,7 @@ impl Engine {
             waiting: Vec::new(),
             accepting: Accepting::default(),
             reloads: Vec::new(),
+            history: History::default(),
             closing: None,
             reread: false,
             reading_outbox: false,
@@ -303,6 +341,7 @@ impl Engine {
             cursors_read: false,
             last_generation: 0,
             saving: LiteMap::new(),
+            trim_due: false,
             store_not_before: 0,
             unread: false,
             beat_at: 0,
@@ -365,6 +404,7 @@ impl Engine {
             (if let Phase::Identifying { until } = self.phase { Some(until) } else { None }, DeadlineReason::Identity),
             (only(wants_token, self.session.deadline()), DeadlineReason::Token),
             (self.reloads.iter().map(|reload| reload.until).min(), DeadlineReason::Call),
+            (self.history_deadline(), DeadlineReason::Call),
             (self.attempt_at().filter(|_| leading && !self.reading_outbox && !wants_token), DeadlineReason::Attempt),
             (self.sync.deadline().filter(|_| leading && self.cursors_read && !wants_token), DeadlineReason::Sync),
             (only(leading && self.receipt_waits() && !wants_token, self.ack_not_before), DeadlineReason::Receipts),
@@ -386,6 +426,7 @@ impl Engine {
             Command::Open { conversation_id } => self.open(conversation_id),
             Command::Close { conversation_id } => self.close(&conversation_id),
             Command::Reload { op, conversation_id } => self.reload(op, conversation_id),
+            Command::LoadOlder { op, conversation_id } => self.load_older(op, conversation_id),
             Command::Retry { op, conversation_id } => self.act(op, Act::Retry { conversation_id }),
             Command::Cancel { op, conversation_id, id } => self.act(op, Act::Cancel { conversation_id, id }),
             Command::Edit { op, conversation_id, id, edit_id, content } => {
@@ -416,10 +457,18 @@ impl Engine {
             Request::Conversations => self.conversations_read(result),
             Request::Conversation { conversation_id } => self.conversation_read(conversation_id, result),
             Request::Rows { conversation_id, from } => self.rows_read(&conversation_id, from, result),
-            Request::SaveRows { conversation_id, cursor } => self.rows_saved(&conversation_id, cursor, result),
+            Request::SaveRows { conversation_id, low, cursor } => {
+                self.rows_saved(&conversation_id, low, cursor, result);
+            }
+            Request::OlderRows { conversation_id } => self.older_read(&conversation_id, result),
             Request::Discard => self.discarded(result),
             Request::LastRead => self.last_read(result),
-            Request::MakeRoom | Request::Token | Request::Send { .. } | Request::Sync { .. } | Request::Ack { .. } => {}
+            Request::MakeRoom
+            | Request::Token
+            | Request::Send { .. }
+            | Request::Sync { .. }
+            | Request::Older { .. }
+            | Request::Ack { .. } => {}
         }
         self.finish_closing();
     }
@@ -428,6 +477,9 @@ impl Engine {
         match self.requests.remove(&request) {
             Some(Request::Send { jwt }) => self.send_answered(&jwt, result),
             Some(Request::Sync { jwt }) => self.sync_answered(&jwt, result),
+            Some(Request::Older { conversation_id, before, jwt }) => {
+                self.older_answered(conversation_id, before, &jwt, result);
+            }
             Some(Request::Ack { jwt }) => self.ack_answered(&jwt, result),
             _ => {}
         }
@@ -453,6 +505,7 @@ impl Engine {
         let (late, waiting) = std::mem::take(&mut self.reloads).into_iter().partition(|reload| reload.until <= now);
         self.reloads = waiting;
         self.fail_reloads(late, "timeout", "unable to load the messages; because the server did not answer in time");
+        self.time_out_history();
     }
 
     /// Whatever can be done now, is.
@@ -464,7 +517,9 @@ impl Engine {
             self.read_again();
             self.drain();
             self.catch_up();
+            self.pump_history();
             self.acknowledge();
+            self.trim();
             self.pump_realtime();
         }
         if self.wants_token() && self.session.ask(self.now.mono) {
@@ -478,7 +533,15 @@ impl Engine {
     pub fn fingerprint(&self) -> String {
         let delivery = (&self.outbox, &self.accepting, &self.evidence, &self.answer, self.unread, self.reading_outbox);
         let acts = (&self.acts, &self.relays, self.acts_unread, self.writing);
-        let reading = (&self.sync, self.saving.len(), self.cursors_read, self.reread, self.acking, self.ack_not_before);
+        let reading = (
+            &self.sync,
+            &self.history,
+            self.saving.len(),
+            self.cursors_read,
+            self.reread,
+            self.acking,
+            self.ack_not_before,
+        );
         let lead = (self.role, &self.watch, self.away, self.leases, self.asked_to_yield, self.followed);
         let life = (self.phase, lead, &self.session, &self.health, &self.closing);
         let times = (self.beat_at, self.store_not_before, self.last_generation, self.realtime.poll_timeout());

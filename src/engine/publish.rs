@@ -16,10 +16,8 @@ impl Engine {
             return;
         }
         self.publish_outbox();
-        for (conversation_id, Shown { timeline, .. }) in &mut self.shown {
-            if let Some(patch) = timeline.take_patch() {
-                self.updates.push_back(Update::Messages { conversation_id: conversation_id.clone(), patch });
-            }
+        for conversation_id in self.shown_ids() {
+            self.publish_view(&conversation_id);
         }
         self.publish_status();
         self.publish_sync();
@@ -124,10 +122,21 @@ impl Engine {
         let Some(shown) = self.shown.get_mut(conversation_id).filter(|shown| !shown.loaded) else { return };
         shown.loaded = true;
         // The first page comes before the word that it is there.
+        self.publish_view(conversation_id);
+        self.updates.push_back(Update::Loaded { conversation_id: conversation_id.to_owned() });
+    }
+
+    /// What stands on the screen, and whether there is more below.
+    pub(super) fn publish_view(&mut self, conversation_id: &str) {
+        let Some(shown) = self.shown.get_mut(conversation_id) else { return };
         if let Some(patch) = shown.timeline.take_patch() {
             self.updates.push_back(Update::Messages { conversation_id: conversation_id.to_owned(), patch });
         }
-        self.updates.push_back(Update::Loaded { conversation_id: conversation_id.to_owned() });
+        let has_older = shown.low > 1;
+        if shown.low > 0 && shown.said_older != Some(has_older) {
+            shown.said_older = Some(has_older);
+            self.updates.push_back(Update::History { conversation_id: conversation_id.to_owned(), has_older });
+        }
     }
 
     pub(super) fn shown_ids(&self) -> Vec<String> {
@@ -138,7 +147,7 @@ impl Engine {
 
     pub(super) fn watermarks_moved(&mut self, conversation_id: &str) {
         let Some(conversation) = self.sync.get(conversation_id) else { return };
-        let (delivered, read) = conversation.watermarks(&self.user_id);
+        let (delivered, read) = conversation.watermarks(&self.user_id, self.config.ticks_of_all);
         let role = self.own_role(conversation_id);
         if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id) {
             timeline.set_watermarks(delivered, read);
@@ -149,7 +158,7 @@ impl Engine {
 
     pub(super) fn announce_ticks(&mut self, conversation_id: &str) {
         let Some(conversation) = self.sync.get(conversation_id) else { return };
-        let (delivered, read) = conversation.watermarks(&self.user_id);
+        let (delivered, read) = conversation.watermarks(&self.user_id, self.config.ticks_of_all);
         let waits = |message: &StoredMessage| message.conversation_id == conversation_id;
         let risen: Vec<(u64, MessageId)> = self
             .awaiting_ticks

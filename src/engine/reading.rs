@@ -1,4 +1,4 @@
-//! A message's way in: the cache, catch-up, the live channel, and the receipts that answer it.
+//! A message's way in: the cache, catch-up, the live channel.
 
 use super::{Engine, OperationId, Phase, Reload, Request, Shown, Update, delivery::cached, storage::all_messages};
 use crate::{
@@ -13,12 +13,10 @@ use crate::{
 };
 
 /// Messages shown at first.
-const PAGE: u64 = 50;
-/// Receipts are gathered for this long.
-const RECEIPT_PAUSE_MS: u64 = 1_000;
+pub(super) const PAGE: u64 = 50;
 const UNREACHABLE: &str = "unable to load the messages; because the server could not be reached";
 /// A call that waits for a sync waits this long.
-const RELOAD_TIMEOUT_MS: u64 = 15_000;
+pub(super) const RELOAD_TIMEOUT_MS: u64 = 15_000;
 
 impl Engine {
     // ---- opening
@@ -47,6 +45,7 @@ impl Engine {
     pub(super) fn close(&mut self, conversation_id: &str) {
         self.set_typing(conversation_id, false);
         self.shown.remove(conversation_id);
+        self.give_up_history(conversation_id);
     }
 
     /// From the cache to the screen; and, where this tab leads, on to the server.
@@ -87,9 +86,10 @@ impl Engine {
         let (Some(record), Some(shown)) = (record, self.shown.get(&conversation_id)) else {
             return self.load_again(&conversation_id);
         };
-        // All of what is on the screen, for others may have edited it; else the newest page.
+        // The newest page, and what joins it to what is on the screen.
         let page = record.cursor.saturating_sub(PAGE - 1);
-        let from = shown.timeline.first().unwrap_or(page).min(page).max(record.low);
+        let joins = shown.low > 0 && shown.incarnation == record.incarnation;
+        let from = if joins { page.min(shown.through + 1) } else { page }.max(record.low);
         let get = Operation::Get { table: Table::Conversations, key: Key::Text(conversation_id.clone()) };
         let list = Operation::List {
             table: Table::Messages,
@@ -124,18 +124,18 @@ impl Engine {
         if !leading || !is_held {
             self.sync.restore(record);
         }
-        let rows = rows.iter().filter(|row| is_known(row)).filter_map(StoredMessage::from_row);
-        let rows: Vec<StoredMessage> = rows.filter(|row| row.kind == Kind::Message).collect();
+        let rows: Vec<StoredMessage> = cached_rows(rows).collect();
         // A tab that slept did not hear that its message was sent.
         rows.iter().filter(|_| !leading).for_each(|row| self.hear_sent(row));
         let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id) else { return };
+        let mut operations = Vec::new();
         for row in rows {
             // Where another tab leads, the database knows best.
-            if leading {
-                timeline.fill(row);
-            } else {
-                timeline.put(row);
-            }
+            let amended = if leading { timeline.fill(row) } else { timeline.put(row) };
+            operations.extend(amended.map(keep));
+        }
+        if leading && !operations.is_empty() {
+            self.save(conversation_id, operations);
         }
         self.mark_shown();
         self.watermarks_moved(conversation_id);
@@ -159,14 +159,15 @@ impl Engine {
         let Some(shown) = self.shown.get_mut(conversation_id) else { return };
         if shown.incarnation != incarnation {
             if !shown.incarnation.is_empty() {
-                shown.timeline.reset();
+                shown.reset();
             }
             shown.incarnation = incarnation.to_owned();
-            shown.through = 0;
         }
-        if from > shown.through + 1 {
+        if shown.low == 0 || from > shown.through + 1 {
             shown.timeline.drop_below(from);
+            shown.low = from;
         }
+        shown.low = shown.low.min(from);
         shown.through = shown.through.max(through);
     }
 
@@ -178,6 +179,7 @@ impl Engine {
         match result.as_deref() {
             Ok([Reply::List(records)]) => {
                 self.cursors_read = true;
+                self.trim_due = true;
                 for conversation in records.iter().filter_map(Conversation::from_record) {
                     self.sync.restore(conversation);
                 }
@@ -353,8 +355,8 @@ impl Engine {
         // covers it would stand alone behind a hole.
         if message.sender_id.as_deref() == Some(&self.user_id)
             && message.kind == Kind::Message
-            && let Some(Shown { timeline, through, .. }) = self.shown.get_mut(&conversation_id)
-            && (*through == 0 || timeline.first().unwrap_or(*through) < message.seq)
+            && let Some(Shown { timeline, low, .. }) = self.shown.get_mut(&conversation_id)
+            && *low <= message.seq
         {
             timeline.put(message.clone());
         }
@@ -371,57 +373,55 @@ impl Engine {
         if merge.reset
             && let Some(shown) = self.shown.get_mut(conversation_id)
         {
-            shown.timeline.reset();
-            shown.through = 0;
+            shown.reset();
         }
-        let nothing = merge.rows.is_empty();
-        if let Some(held) = self.sync.get(conversation_id).filter(|held| held.is_known() && (anyway || !nothing)) {
-            let (incarnation, cursor) = (held.incarnation.clone(), held.cursor);
+        let anything = anyway || !merge.rows.is_empty();
+        let held = self.sync.get(conversation_id).filter(|held| held.is_known() && merge.from > 0 && anything);
+        if let Some((incarnation, cursor)) = held.map(|held| (held.incarnation.clone(), held.cursor)) {
             self.cover(conversation_id, &incarnation, merge.from, cursor);
         }
         for row in merge.rows {
-            operations.push(Operation::Put { table: Table::Messages, value: cached(&row) });
+            operations.push(keep(&row));
             self.note_evidence(&row);
             if let Some(sender) = row.sender_id.as_deref().filter(|_| row.kind == Kind::Message) {
                 self.wrote(conversation_id, sender);
             }
-            if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id)
-                && let Some(changed) = timeline.put(row)
-            {
-                operations.push(Operation::Put { table: Table::Messages, value: cached(changed) });
+            if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id) {
+                operations.extend(timeline.put(row).map(keep));
             }
         }
         self.mark_shown();
         self.watermarks_moved(conversation_id);
-        if anyway || !nothing {
+        if anything {
             self.save(conversation_id, operations);
         }
     }
 
     /// Rows and cursor, in one transaction; one at a time, so that a refused one leaves no hole before a later one.
-    fn save(&mut self, conversation_id: &str, mut operations: Vec<Operation>) {
+    pub(super) fn save(&mut self, conversation_id: &str, mut operations: Vec<Operation>) {
         let Some(generation) = self.role.generation().filter(|_| self.durable) else { return };
         if let Some(waiting) = self.saving.get_mut(conversation_id) {
             return waiting.get_or_insert_default().append(&mut operations);
         }
         let Some(conversation) = self.sync.get(conversation_id).filter(|held| held.may_be_saved()) else { return };
-        let cursor = conversation.cursor;
+        let (low, cursor) = (conversation.low, conversation.cursor);
         operations.push(Operation::Put { table: Table::Conversations, value: conversation.to_record() });
         let transaction = Transaction::relaxed(operations).of_generation(generation);
         let conversation_id = conversation_id.to_owned();
         self.saving.insert(conversation_id.clone(), None);
-        self.store(Request::SaveRows { conversation_id, cursor }, transaction);
+        self.store(Request::SaveRows { conversation_id, low, cursor }, transaction);
     }
 
-    pub(super) fn rows_saved(&mut self, conversation_id: &str, cursor: u64, result: StoreResult) {
+    pub(super) fn rows_saved(&mut self, conversation_id: &str, low: u64, cursor: u64, result: StoreResult) {
         let waiting = self.saving.remove(conversation_id).flatten();
         match result {
             Ok(_) => {
                 if let Some(conversation) = self.sync.get_mut(conversation_id) {
-                    conversation.saved(cursor);
+                    conversation.saved(low, cursor);
                 }
                 self.storage_works();
                 self.tell_changed = true;
+                self.trim_due = true;
                 if let Some(operations) = waiting {
                     self.save(conversation_id, operations);
                 }
@@ -433,65 +433,14 @@ impl Engine {
             }
         }
     }
+}
 
-    // ---- receipts
+/// What can be read of what the cache holds.
+pub(super) fn cached_rows(records: &[Value]) -> impl Iterator<Item = StoredMessage> {
+    records.iter().filter(|record| is_known(record)).filter_map(StoredMessage::from_row)
+}
 
-    pub(super) fn mark_read(&mut self, conversation_id: &str) {
-        if let Some(conversation) = self.sync.get_mut(conversation_id) {
-            conversation.read = conversation.cursor;
-        }
-    }
-
-    /// What stands on a visible screen counts as read, if the app wants that.
-    pub(super) fn mark_shown(&mut self) {
-        if !self.visible || !self.config.auto_read {
-            return;
-        }
-        for conversation_id in self.shown.keys() {
-            if let Some(conversation) = self.sync.get_mut(conversation_id) {
-                conversation.read = conversation.read.max(conversation.cursor);
-            }
-        }
-    }
-
-    pub(super) fn receipt_waits(&self) -> bool {
-        !self.acking && self.sync.iter().any(|conversation| conversation.receipt_due(&self.user_id).is_some())
-    }
-
-    pub(super) fn acknowledge(&mut self) {
-        let now = self.now.mono;
-        if self.role.generation().is_none() || now < self.ack_not_before || !self.receipt_waits() {
-            return;
-        }
-        let Some(token) = self.session.token(now, &self.user_id) else { return };
-        let jwt = token.jwt.clone();
-        let due = self.sync.iter().filter_map(|conversation| {
-            let (delivered, read) = conversation.receipt_due(&self.user_id)?;
-            Some((conversation.id.as_str(), delivered, read))
-        });
-        let target = self.config.target(&jwt, &self.user_id);
-        let http = rest::ack(target, due);
-        self.acking = true;
-        self.ack_not_before = now + RECEIPT_PAUSE_MS;
-        let request = self.expect(Request::Ack { jwt });
-        self.effects.push_back(Effect::Http { request, http });
-    }
-
-    pub(super) fn ack_answered(&mut self, jwt: &str, result: Result<HttpResponse, HttpError>) {
-        self.acking = false;
-        let outcome = rest::judge(result);
-        self.note_token(jwt, &outcome);
-        let Outcome::Answer(body) = outcome else {
-            self.ack_failures = (self.ack_failures + 1).min(5);
-            self.ack_not_before = self.now.mono + (RECEIPT_PAUSE_MS << self.ack_failures);
-            return;
-        };
-        self.ack_failures = 0;
-        self.outbox.probe_soon(self.now.mono);
-        for (conversation_id, delivered, read) in rest::read_acks(&body) {
-            if let Some(conversation) = self.sync.get_mut(&conversation_id) {
-                conversation.acknowledged(&self.user_id, delivered, read);
-            }
-        }
-    }
+/// Into the cache.
+pub(super) fn keep(row: &StoredMessage) -> Operation {
+    Operation::Put { table: Table::Messages, value: cached(row) }
 }

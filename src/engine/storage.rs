@@ -135,24 +135,6 @@ impl Engine {
             StoreError::Unavailable(_) | StoreError::Failed(_) => self.problem(None, "storage_failed", FAILING),
         }
     }
-
-    /// Cached history of conversations that nobody looks at gives way to what is unsent. Answers whether there was any.
-    pub(super) fn make_room(&mut self) -> bool {
-        let Some(generation) = self.role.generation() else { return false };
-        let cached = |id: &String| !self.shown.contains_key(id) && !self.saving.contains_key(id);
-        let gone: Vec<String> = self.sync.iter().map(|held| held.id.clone()).filter(cached).collect();
-        let mut operations = Vec::new();
-        for id in &gone {
-            operations.push(all_messages(id));
-            operations.push(Operation::Delete { table: Table::Conversations, key: Key::Text(id.clone()) });
-            self.sync.forget(id);
-        }
-        if operations.is_empty() {
-            return false;
-        }
-        self.store(Request::MakeRoom, Transaction::relaxed(operations).of_generation(generation));
-        true
-    }
 }
 
 /// Delete what is cached of a conversation.

@@ -108,6 +108,30 @@ impl StoredMessage {
             ("deleted_at", self.deleted_at.as_deref().into()),
         ])
     }
+
+    /// It is an edit or a delete of this message.
+    pub fn aims_at(&self, id: &MessageId) -> bool {
+        self.target_id.as_deref() == Some(id.as_str())
+    }
+
+    /// As an edit or a delete wants it. Answers whether that changed anything.
+    pub fn amend(&mut self, amendment: &StoredMessage) -> bool {
+        let at = Some(&amendment.created_at);
+        if amendment.kind == Kind::Delete {
+            let news = self.deleted_at.as_ref() != at;
+            self.deleted_at = at.cloned();
+            self.content.clear();
+            self.metadata = empty_object();
+            return news;
+        }
+        // The server empties the edits of a message that was deleted later.
+        let news = self.edited_at.as_ref() != at && self.deleted_at.is_none() && !amendment.content.is_empty();
+        if news {
+            self.edited_at = at.cloned();
+            self.content = amendment.content.clone();
+        }
+        news
+    }
 }
 
 /// What a person wrote, on its way: the content of an outbox row and of one row of a `send`.

@@ -23,7 +23,8 @@ use crate::{
 };
 
 pub use rpc::{
-    RowAnswer, RowStatus, StoredFacts, SyncAnswer, SyncStatus, Target, ack, read_acks, read_rows, read_sync, send, sync,
+    RowAnswer, RowStatus, StoredFacts, SyncAnswer, SyncStatus, Target, ack, older, read_acks, read_rows, read_sync,
+    send, sync,
 };
 
 /// Always a POST of JSON: one constant URL per function costs one preflight in two hours.

@@ -30,6 +30,13 @@ pub fn sync<'a>(target: Target<'_>, cursors: impl Iterator<Item = (&'a str, Opti
     call(target, "chat_sync", vec![("cursors", object_of_cursors.into())])
 }
 
+/// The page of history that ends below `before`.
+pub fn older(target: Target<'_>, id: &str, before: u64, incarnation: &str) -> HttpRequest {
+    let mut cursors = Object::default();
+    cursors.push(id.to_owned(), object(vec![("before", before.into()), ("incarnation", incarnation.into())]));
+    call(target, "chat_sync", vec![("cursors", cursors.into())])
+}
+
 /// `acks`: conversation, seq up to which everything is stored here, seq up to which it was shown.
 pub fn ack<'a>(target: Target<'_>, acks: impl Iterator<Item = (&'a str, u64, u64)>) -> HttpRequest {
     let acks = acks.map(|(id, delivered, read)| {

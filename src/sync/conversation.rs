@@ -22,6 +22,8 @@ pub struct Conversation {
     pub cursor: u64,
     /// Up to here it is committed to the database: what we may acknowledge.
     pub stored: u64,
+    /// From here it is committed to the database.
+    stored_low: u64,
     /// Up to here it was shown on a visible screen.
     pub read: u64,
     pub members: Vec<Member>,
@@ -71,6 +73,7 @@ impl Conversation {
             low: 1,
             cursor: 0,
             stored: 0,
+            stored_low: 1,
             read: 0,
             members: Vec::new(),
             others_seq: 0,
@@ -91,6 +94,10 @@ impl Conversation {
 
     /// What was heard of before the cache was read.
     pub(super) fn hear_of(&mut self, held: Conversation) {
+        // A follower may have shown it before it was read here.
+        if !held.is_known() || held.incarnation == self.incarnation {
+            self.read = self.read.max(held.read);
+        }
         self.announced = self.announced.max(held.announced);
         let cursor = self.cursor;
         for row in held.ahead.into_iter().filter(|row| row.seq > cursor) {
@@ -98,10 +105,32 @@ impl Conversation {
         }
     }
 
-    /// Written up to here.
-    pub fn saved(&mut self, cursor: u64) {
+    /// Written from there up to here.
+    pub fn saved(&mut self, low: u64, cursor: u64) {
         self.stored = self.stored.max(cursor.min(self.cursor));
+        self.stored_low = low;
         self.refusals = 0;
+    }
+
+    /// A page of history that is complete from `first` and ends below `before`. Answers whether it joins what is held.
+    pub fn extend_down(&mut self, first: u64, before: u64) -> bool {
+        let joins = self.is_known() && before == self.low && first <= before;
+        if joins {
+            self.low = first.max(1);
+        }
+        joins
+    }
+
+    /// As many rows are held, or gone from the server.
+    pub fn span(&self) -> u64 {
+        (self.cursor + 1).saturating_sub(self.low)
+    }
+
+    /// Give up what is oldest, up to so many rows, but none of the newest `kept`. Answers whether there was any.
+    pub fn shorten(&mut self, rows: u64, kept: u64) -> bool {
+        let rows = rows.min(self.span().saturating_sub(kept));
+        self.low += rows;
+        rows > 0
     }
 
     /// A write was refused. What it held is asked for again with the next request; until then a later write would
@@ -120,6 +149,11 @@ impl Conversation {
     pub fn ask_again(&mut self) {
         self.due = true;
         self.again = true;
+    }
+
+    /// All that was taken in is written.
+    pub fn is_settled(&self) -> bool {
+        self.may_be_saved() && self.stored == self.cursor
     }
 
     /// There is a row of this `seq`.
@@ -149,6 +183,7 @@ impl Conversation {
         self.again = false;
         if std::mem::take(&mut self.unsaved) {
             self.cursor = self.stored;
+            self.low = self.low.max(self.stored_low);
             if self.stored == 0 {
                 self.incarnation.clear();
             }
@@ -231,14 +266,22 @@ impl Conversation {
         self.take_receipt(Member { user_id: user_id.to_owned(), role, delivered_seq, read_seq });
     }
 
-    /// Up to where somebody of another role has stored and read: what the ticks show.
-    pub fn watermarks(&self, user_id: &str) -> (u64, u64) {
+    /// Up to where somebody of another role has stored and read, or everybody: what the ticks show.
+    pub fn watermarks(&self, user_id: &str, of_all: bool) -> (u64, u64) {
         let role = self.role(user_id);
-        let others =
-            || self.members.iter().filter(|member| member.user_id != user_id && Some(member.role.as_str()) != role);
-        let delivered = others().map(|member| member.delivered_seq).max().unwrap_or(0);
-        let read = others().map(|member| member.read_seq).max().unwrap_or(0);
-        (delivered, read)
+        let mut marks = None;
+        for member in &self.members {
+            if member.user_id == user_id || Some(member.role.as_str()) == role {
+                continue;
+            }
+            let (delivered, read) = marks.unwrap_or((member.delivered_seq, member.read_seq));
+            marks = Some(if of_all {
+                (delivered.min(member.delivered_seq), read.min(member.read_seq))
+            } else {
+                (delivered.max(member.delivered_seq), read.max(member.read_seq))
+            });
+        }
+        marks.unwrap_or_default()
     }
 
     pub fn role(&self, user_id: &str) -> Option<&str> {
@@ -271,13 +314,14 @@ impl Conversation {
         if !is_known(record) {
             return None;
         }
-        let cursor = number(record, "cursor")?;
+        let (low, cursor) = (number(record, "low")?, number(record, "cursor")?);
         let members = record.get("members")?.as_array()?;
         Some(Self {
             incarnation: owned(record, "incarnation")?,
-            low: number(record, "low")?,
+            low,
             cursor,
             stored: cursor,
+            stored_low: low,
             read: number(record, "read")?,
             others_seq: number(record, "others_seq")?,
             members: members.iter().filter_map(Member::from_value).collect(),

@@ -257,10 +257,10 @@ fn ticks_follow_members_of_another_role() {
     let mut sync = known(9);
     let conversation = sync.track("b1");
     conversation.take_receipt(member("colleague", "operator", 9, 9));
-    assert_eq!(conversation.watermarks("me"), (0, 0));
+    assert_eq!(conversation.watermarks("me", false), (0, 0));
     conversation.take_receipt(member("you", "client", 7, 5));
     conversation.take_receipt(member("you", "client", 6, 6));
-    assert_eq!(conversation.watermarks("me"), (7, 6));
+    assert_eq!(conversation.watermarks("me", false), (7, 6));
 }
 
 #[test]
@@ -437,7 +437,7 @@ fn what_is_forgotten_is_asked_for_from_the_beginning() {
 #[test]
 fn what_the_database_refused_to_keep_is_asked_for_again() {
     let mut sync = known(3);
-    sync.track("b1").saved(3);
+    sync.track("b1").saved(1, 3);
     sync.set_live(0, true);
     assert_eq!(seqs(&sync.track("b1").take_row(row(4, "you"), "me")), [4]);
     sync.not_saved(0, "b1");
@@ -463,7 +463,7 @@ fn each_refusal_in_a_row_makes_the_pause_longer_and_a_success_ends_that() {
     let mut pauses = Vec::new();
     for round in 0..7 {
         if round == 6 {
-            sync.track("b1").saved(3);
+            sync.track("b1").saved(1, 3);
         }
         sync.set_live(0, false);
         sync.set_live(0, true);

@@ -46,6 +46,12 @@ pub enum TabMessage {
     People { conversation_id: String, people: Vec<(String, bool)> },
     /// Somebody types in a following tab, or not any more.
     Typing { conversation_id: String, on: bool },
+    /// A tab has shown it up to here on a visible screen.
+    Read { conversation_id: String, seq: u64 },
+    /// A tab wants the page of history that ends below this `seq`.
+    AskOlder { conversation_id: String, before: u64 },
+    /// The server's answer to that, or why there is none, by code and sentence.
+    Older { conversation_id: String, before: u64, answer: Value, error: Option<(String, String)> },
     /// What is wrong with a conversation that a tab shows, by code and sentence; nothing when it has passed.
     Problem { conversation_id: String, error: Option<(String, String)> },
     /// Somebody's act, for the leader to perform; told again until it is answered.
@@ -96,6 +102,21 @@ impl TabMessage {
             TabMessage::Typing { conversation_id, on } => {
                 ("typing", vec![("conversation_id", conversation_id.as_str().into()), ("on", (*on).into())])
             }
+            TabMessage::Read { conversation_id, seq } => {
+                ("read", vec![("conversation_id", conversation_id.as_str().into()), ("seq", (*seq).into())])
+            }
+            TabMessage::AskOlder { conversation_id, before } => {
+                ("ask_older", vec![("conversation_id", conversation_id.as_str().into()), ("before", (*before).into())])
+            }
+            TabMessage::Older { conversation_id, before, answer, error } => (
+                "older",
+                vec![
+                    ("conversation_id", conversation_id.as_str().into()),
+                    ("before", (*before).into()),
+                    ("answer", answer.clone()),
+                    ("error", from_error(error)),
+                ],
+            ),
             TabMessage::Problem { conversation_id, error } => {
                 ("problem", vec![("conversation_id", conversation_id.as_str().into()), ("error", from_error(error))])
             }
@@ -113,6 +134,7 @@ impl TabMessage {
     /// Another version of the package may speak here: what is not understood is `None`.
     pub fn from_value(value: &Value) -> Option<Self> {
         let conversation_id = || owned(value, "conversation_id");
+        let before = || number(value, "before").filter(|seq| *seq > 0);
         let from = || number(value, "from");
         let op = || u32::try_from(number(value, "op")?).ok();
         Some(match text(value, "t")? {
@@ -154,6 +176,14 @@ impl TabMessage {
                 }
             }
             "typing" => TabMessage::Typing { conversation_id: conversation_id()?, on: value.get("on")?.as_bool()? },
+            "read" => TabMessage::Read { conversation_id: conversation_id()?, seq: number(value, "seq")? },
+            "ask_older" => TabMessage::AskOlder { conversation_id: conversation_id()?, before: before()? },
+            "older" => TabMessage::Older {
+                conversation_id: conversation_id()?,
+                before: before()?,
+                answer: value.get("answer")?.clone(),
+                error: to_error(value)?,
+            },
             "problem" => TabMessage::Problem { conversation_id: conversation_id()?, error: to_error(value)? },
             "act" => TabMessage::Act { from: from()?, op: op()?, act: value.get("act")?.clone() },
             "acted" => TabMessage::Acted { from: from()?, op: op()?, error: to_error(value)? },

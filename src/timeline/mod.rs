@@ -53,6 +53,8 @@ pub struct Timeline {
     echoes: Vec<Pending>,
     /// Where each stored message stands.
     places: LiteMap<MessageId, u64>,
+    /// The last edit or delete of each message, also of those that are below the view as yet.
+    amendments: Vec<StoredMessage>,
     /// Up to where others have stored and read.
     delivered: u64,
     read: u64,
@@ -70,6 +72,7 @@ impl Timeline {
             pending: Vec::new(),
             echoes: Vec::new(),
             places: LiteMap::new(),
+            amendments: Vec::new(),
             delivered: 0,
             read: 0,
             reset: true,
@@ -82,6 +85,7 @@ impl Timeline {
     pub fn reset(&mut self) {
         self.stored.clear();
         self.places.clear();
+        self.amendments.clear();
         self.changed = self.pending.iter().map(Pending::order).collect();
         self.removed.clear();
         self.reset = true;
@@ -102,52 +106,56 @@ impl Timeline {
         }
     }
 
-    /// A row of the server. Edits and deletes are not shown: they change what they aim at, and
-    /// answer the changed row.
+    /// A row of the server. Edits and deletes are not shown: they change what they aim at, now or when that comes into
+    /// view. Answers the row that another one has changed, as it is now.
     pub fn put(&mut self, message: StoredMessage) -> Option<&StoredMessage> {
         match message.kind {
-            Kind::Message => {
-                let seq = message.seq;
-                // After the server was set back to a copy, an id has another seq and a seq another id.
-                if let Some(old) = self.places.insert(message.id.clone(), seq).filter(|old| *old != seq) {
-                    self.stored.remove(&old);
-                }
-                if let Some(other) = self.stored.get(&seq).filter(|other| other.id != message.id) {
-                    self.places.remove(&other.id);
-                    self.removed.push(other.id.clone());
-                }
-                if let Some(place) = self.pending.iter().position(|pending| pending.envelope.id == message.id) {
-                    let order = self.pending.remove(place).order();
-                    self.changed.retain(|changed| *changed != order);
-                }
-                if self.stored.get(&seq) != Some(&message) {
-                    self.stored.insert(seq, message);
-                    self.changed.push(seq);
-                }
-                None
-            }
-            Kind::Edit | Kind::Delete => {
-                let target = MessageId::parse(message.target_id.as_deref()?)?;
-                let seq = *self.places.get(&target)?;
-                let stored = self.stored.get_mut(&seq)?;
-                if message.kind == Kind::Edit {
-                    stored.content = message.content;
-                    stored.edited_at = Some(message.created_at);
-                } else {
-                    stored.content.clear();
-                    stored.deleted_at = Some(message.created_at);
-                }
-                self.changed.push(seq);
-                Some(stored)
-            }
+            Kind::Message => self.put_message(message),
+            Kind::Edit | Kind::Delete => self.amend(message),
         }
     }
 
-    /// A row of the cache, which knows nothing that a row at hand does not know better.
-    pub fn fill(&mut self, message: StoredMessage) {
-        if !self.stored.contains_key(&message.seq) {
-            self.put(message);
+    fn put_message(&mut self, mut message: StoredMessage) -> Option<&StoredMessage> {
+        let seq = message.seq;
+        // After the server was set back to a copy, an id has another seq and a seq another id.
+        if let Some(old) = self.places.insert(message.id.clone(), seq).filter(|old| *old != seq) {
+            self.stored.remove(&old);
         }
+        if let Some(other) = self.stored.get(&seq).filter(|other| other.id != message.id) {
+            self.places.remove(&other.id);
+            self.removed.push(other.id.clone());
+        }
+        if let Some(place) = self.pending.iter().position(|pending| pending.envelope.id == message.id) {
+            let order = self.pending.remove(place).order();
+            self.changed.retain(|changed| *changed != order);
+        }
+        let amendment = self.amendments.iter().find(|amendment| amendment.aims_at(&message.id));
+        let amended = amendment.is_some_and(|amendment| message.amend(amendment));
+        if self.stored.get(&seq) != Some(&message) {
+            self.stored.insert(seq, message);
+            self.changed.push(seq);
+        }
+        self.stored.get(&seq).filter(|_| amended)
+    }
+
+    fn amend(&mut self, amendment: StoredMessage) -> Option<&StoredMessage> {
+        let target = MessageId::parse(amendment.target_id.as_deref()?)?;
+        if self.amendments.iter().any(|known| known.aims_at(&target) && known.seq >= amendment.seq) {
+            return None;
+        }
+        self.amendments.retain(|known| !known.aims_at(&target));
+        let place = self.places.get(&target).copied();
+        let stored = place.and_then(|seq| self.stored.get_mut(&seq));
+        let amended = stored.is_some_and(|stored| stored.amend(&amendment));
+        self.amendments.push(amendment);
+        let place = place.filter(|_| amended);
+        self.changed.extend(place);
+        self.stored.get(&place?)
+    }
+
+    /// A row of the cache, which knows nothing that a row at hand does not know better.
+    pub fn fill(&mut self, message: StoredMessage) -> Option<&StoredMessage> {
+        if self.stored.contains_key(&message.seq) { None } else { self.put(message) }
     }
 
     /// All rows of the outbox for this conversation, in order.

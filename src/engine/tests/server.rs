@@ -35,6 +35,10 @@ pub struct Server {
     pub unseen: usize,
     /// How often it was set back to a copy: each time counts as another database.
     pub restores: u32,
+    /// Rows of a first page; else all there are.
+    pub page: Option<u64>,
+    /// So many requests for rows come with a token that has expired.
+    pub expired: u32,
     /// What goes out live, as broadcasts of the inbox.
     pub live: Vec<(&'static str, Value)>,
 }
@@ -78,6 +82,10 @@ impl Server {
         let user = body["expected_user"].as_str().unwrap_or_default().to_owned();
         let response = match function.as_str() {
             "chat_send" => self.send(&user, &body["batch"]),
+            "chat_sync" if self.expired > 0 => {
+                self.expired -= 1;
+                respond(401, &json!({"code": "PGRST301"}))
+            }
             "chat_sync" => respond(200, &self.sync(&user, &body["cursors"])),
             "chat_ack" => respond(200, &self.ack(&user, &body["acks"])),
             _ => respond(404, &json!({"code": "PGRST202"})),
@@ -98,6 +106,11 @@ impl Server {
     pub fn restore(&mut self, conversation: &str, rows: usize) {
         self.restores += 1;
         self.rows.entry(conversation.to_owned()).or_default().truncate(rows);
+    }
+
+    /// Rows of somebody else.
+    pub fn write(&mut self, user: &str, batch: &Value) {
+        self.send(user, batch);
     }
 
     fn send(&mut self, user: &str, batch: &Value) -> HttpResponse {
@@ -185,9 +198,16 @@ impl Server {
             }
             let last = rows.len().saturating_sub(self.unseen) as u64;
             let incarnation = incarnation(self.restores);
+            if let Some(before) = cursor["before"].as_u64() {
+                let below: Vec<&Value> = rows.iter().filter(|row| row["seq"].as_u64() < Some(before)).collect();
+                let first = below.len().saturating_sub(50);
+                return json!({"conversation_id": id, "status": "ok", "incarnation": incarnation, "last_seq": last,
+                    "through_seq": before - 1, "first_seq": first + 1, "rows": below[first..], "members": members});
+            }
             // From above the end or another database, as from nowhere, it is the newest page.
             let other = cursor["incarnation"].as_str().is_some_and(|known| known != incarnation);
-            let from = cursor["seq"].as_u64().filter(|seq| *seq <= last && !other).unwrap_or(0);
+            let newest = self.page.map_or(0, |page| last.saturating_sub(page));
+            let from = cursor["seq"].as_u64().filter(|seq| *seq <= last && !other).unwrap_or(newest);
             let rows: Vec<&Value> =
                 rows[..last as usize].iter().filter(|row| row["seq"].as_u64() > Some(from)).collect();
             json!({"conversation_id": id, "status": "ok", "incarnation": incarnation,

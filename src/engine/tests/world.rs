@@ -11,8 +11,8 @@ use crate::{
     engine::{Command, Config, Effect, Engine, Input, Now, PageEvent, Problem, Update},
     message::MessageId,
     realtime,
-    rest::HttpRequest,
-    store::{MemoryStore, Operation, StoreError, Table, Transaction},
+    rest::{HttpError, HttpRequest, HttpResponse},
+    store::{MemoryStore, Operation, Reply, StoreError, Table, Transaction},
     tabs::TabMessage,
 };
 
@@ -43,6 +43,8 @@ pub struct World {
     pub has_database: bool,
     pub store_fault: Option<StoreError>,
     pub reads_fail: bool,
+    /// Records that the database answered with.
+    pub records_read: usize,
     /// Writes wait until [`World::release_writes`].
     pub holds_writes: bool,
     /// Reads wait until [`World::release_read`].
@@ -51,6 +53,9 @@ pub struct World {
     /// Requests that carry rows wait until [`World::arrive`].
     pub holds_sends: bool,
     sends: VecDeque<(u64, HttpRequest)>,
+    /// Requests that ask for rows wait until [`World::let_go`] or [`World::answer_sync`].
+    pub holds_syncs: bool,
+    pub syncs: VecDeque<(u64, HttpRequest)>,
     /// What pages that went away left behind.
     pub keepalives: Vec<HttpRequest>,
     /// Nothing can be added until something was deleted.
@@ -92,6 +97,8 @@ impl World {
             sender_role: None,
             resume_on_reconnect: true,
             auto_read: true,
+            ticks_of_all: false,
+            keep_messages: 50_000,
             request_timeout_ms: 10_000,
         };
         configure(&mut config);
@@ -108,11 +115,14 @@ impl World {
             has_database: true,
             store_fault: None,
             reads_fail: false,
+            records_read: 0,
             holds_writes: false,
             holds_reads: false,
             held: Vec::new(),
             holds_sends: false,
             sends: VecDeque::new(),
+            holds_syncs: false,
+            syncs: VecDeque::new(),
             keepalives: Vec::new(),
             full_until_deleted: false,
             lock_is_free: true,
@@ -255,6 +265,17 @@ impl World {
         true
     }
 
+    pub fn writes_wait(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Run the first of the writes that wait.
+    pub fn release_one_write(&mut self) {
+        let (request, transaction) = self.held.remove(0);
+        let result = self.store.run(&transaction);
+        self.feed(Input::Stored { request, result });
+    }
+
     /// The first request that waits reaches the server, which answers it.
     pub fn arrive(&mut self) {
         let answer = self.reach();
@@ -274,6 +295,17 @@ impl World {
         while !self.sends.is_empty() {
             self.arrive();
         }
+        self.holds_syncs = false;
+        while let Some((request, http)) = self.syncs.pop_front() {
+            let result = self.server.answer(self.now.mono, &http);
+            self.feed(Input::Http { request, result });
+        }
+    }
+
+    /// The first request for rows that waits is answered so.
+    pub fn answer_sync(&mut self, result: Result<HttpResponse, HttpError>) {
+        let (request, _) = self.syncs.pop_front().expect("a request");
+        self.feed(Input::Http { request, result });
     }
 
     /// It reaches the server, and its answer is lost.
@@ -330,6 +362,14 @@ impl World {
 
     pub fn is_done(&self, op: u32) -> bool {
         self.updates.iter().any(|update| matches!(update, Update::Done { op: of, .. } if *of == op))
+    }
+
+    /// What a call was answered with.
+    pub fn answer_to(&self, op: u32) -> Option<&Value> {
+        self.updates.iter().find_map(|update| match update {
+            Update::Done { op: of, result } if *of == op => Some(result),
+            _ => None,
+        })
     }
 
     /// The last number of messages that are not known to be on the server.
@@ -444,6 +484,7 @@ impl World {
                     _ if full => Err(StoreError::Full),
                     _ => self.store.run(&transaction),
                 };
+                self.records_read += result.iter().flatten().map(records_in).sum::<usize>();
                 vec![Input::Stored { request, result }]
             }
             Effect::Http { http, .. } if http.keepalive => {
@@ -454,7 +495,12 @@ impl World {
                 self.sends.push_back((request, http));
                 Vec::new()
             }
+            Effect::Http { request, http } if self.holds_syncs && http.url.ends_with("chat_sync") => {
+                self.syncs.push_back((request, http));
+                Vec::new()
+            }
             Effect::AbortHttp { request } => {
+                self.syncs.retain(|(of, _)| *of != request);
                 self.sends.retain(|(of, _)| *of != request);
                 Vec::new()
             }
@@ -530,6 +576,14 @@ impl World {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+fn records_in(reply: &Reply) -> usize {
+    match reply {
+        Reply::Value(record) => record.iter().count(),
+        Reply::List(records) => records.len(),
+        Reply::Done | Reply::Key(_) => 0,
     }
 }
 

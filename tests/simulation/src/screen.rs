@@ -97,6 +97,7 @@ impl Screen {
                     view.apply(patch)?;
                 }
             }
+            Update::History { .. } => {}
             Update::Pending { total, conversations } => {
                 self.pending = total;
                 self.pending_by = conversations;

@@ -1,0 +1,330 @@
+//! History: the view grows downwards, a page at a time; from the cache as far as that goes, then from the server.
+//!
+//! The leader asks the server, for itself and for other tabs, and tells the answer to all of them: whoever waits for
+//! that very page takes it. What joins the covered interval is kept; the rest is only shown.
+
+use super::{
+    Effect, Engine, OperationId, Phase, Problem, Request, Shown,
+    reading::{PAGE, RELOAD_TIMEOUT_MS, cached_rows, keep},
+};
+use crate::{
+    json::{Value, object},
+    rest::{self, HttpError, HttpResponse, Outcome, SyncAnswer, SyncStatus},
+    store::{Key, Operation, Reply, StoreResult, Table, Transaction},
+    sync::Conversation,
+    tabs::TabMessage,
+};
+
+const OFFLINE: &str =
+    "unable to load older messages; because they are not kept on this device and the server could not be reached";
+const REFUSED: &str = "unable to load older messages; because the server refused it";
+const CLOSED: &str = "unable to load older messages; because the conversation was closed";
+const LATE: &str = "unable to load older messages; because the server did not answer in time";
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    calls: Vec<Call>,
+    /// What the leader is to ask the server for: conversation, and below which `seq`.
+    asks: Vec<(String, u64)>,
+}
+
+/// One page of one conversation, and everybody who waits for it.
+#[derive(Clone, Debug)]
+struct Call {
+    conversation_id: String,
+    ops: Vec<OperationId>,
+    until: u64,
+    step: Step,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Until the first page is there.
+    Waiting,
+    /// The cache is being read.
+    Reading,
+    /// The server is being asked for what lies below.
+    Asking { before: u64 },
+}
+
+impl Engine {
+    pub(super) fn load_older(&mut self, op: OperationId, conversation_id: String) {
+        if self.closing.is_some() || self.phase == Phase::Closed {
+            return self.fail(op, "client_closed", "unable to load older messages; because the client was closed");
+        }
+        if !self.shown.contains_key(&conversation_id) {
+            return self.fail(op, "invalid_conversation", CLOSED);
+        }
+        match self.history.calls.iter_mut().find(|call| call.conversation_id == conversation_id) {
+            Some(call) => call.ops.push(op),
+            None => {
+                let until = self.now.mono + RELOAD_TIMEOUT_MS;
+                self.history.calls.push(Call { conversation_id, ops: vec![op], until, step: Step::Waiting });
+            }
+        }
+    }
+
+    /// What waited for the first page goes on; and, as the leader, to the server.
+    pub(super) fn pump_history(&mut self) {
+        let waiting = self.history.calls.iter().filter(|call| call.step == Step::Waiting);
+        let ids: Vec<String> = waiting.map(|call| call.conversation_id.clone()).collect();
+        for conversation_id in ids {
+            self.begin_page(&conversation_id);
+        }
+        self.ask_for_pages();
+    }
+
+    fn begin_page(&mut self, conversation_id: &str) {
+        let Some(shown) = self.shown.get(conversation_id) else { return };
+        match shown.low {
+            0 if shown.loaded && !self.health.is_online() => {
+                self.fail_page(conversation_id, "offline_history", OFFLINE)
+            }
+            0 => {
+                if let Some(Problem { code, message, .. }) = self.problem_of(Some(conversation_id)).cloned() {
+                    self.fail_page(conversation_id, &code, &message);
+                }
+            }
+            1 => self.page_done(conversation_id),
+            low if self.durable => {
+                self.set_step(conversation_id, Step::Reading);
+                let id = conversation_id.to_owned();
+                let place = |seq| Key::Place(id.clone(), seq);
+                let page = Operation::List {
+                    table: Table::Messages,
+                    from: place(low.saturating_sub(PAGE)),
+                    to: place(low - 1),
+                };
+                let get = Operation::Get { table: Table::Conversations, key: Key::Text(id.clone()) };
+                self.store(Request::OlderRows { conversation_id: id }, Transaction::relaxed(vec![get, page]));
+            }
+            low => self.ask_below(conversation_id, low),
+        }
+    }
+
+    pub(super) fn older_read(&mut self, conversation_id: &str, result: StoreResult) {
+        if self.step_of(conversation_id) != Some(Step::Reading) {
+            return;
+        }
+        let leading = self.role.generation().is_some();
+        let Some(shown) = self.shown.get(conversation_id) else { return };
+        let low = shown.low;
+        let found = match result.as_deref() {
+            Ok([Reply::Value(Some(record)), Reply::List(records)]) => {
+                let held = Conversation::from_record(record).filter(|held| held.incarnation == shown.incarnation);
+                held.map(|held| (low.saturating_sub(PAGE).max(held.low), records))
+            }
+            Ok(_) => None,
+            Err(error) => {
+                self.storage_fails(error);
+                None
+            }
+        };
+        let Some((from, records)) = found.filter(|(from, _)| *from < low) else {
+            return self.ask_below(conversation_id, low);
+        };
+        let mut operations = Vec::new();
+        if let Some(Shown { timeline, low, .. }) = self.shown.get_mut(conversation_id) {
+            for row in cached_rows(records).filter(|row| row.seq >= from) {
+                operations.extend(timeline.fill(row).map(keep));
+            }
+            *low = from;
+        }
+        if leading && !operations.is_empty() {
+            self.save(conversation_id, operations);
+        }
+        self.storage_works();
+        self.page_done(conversation_id);
+    }
+
+    fn ask_below(&mut self, conversation_id: &str, before: u64) {
+        if !self.health.is_online() {
+            return self.fail_page(conversation_id, "offline_history", OFFLINE);
+        }
+        self.set_step(conversation_id, Step::Asking { before });
+        if self.role.generation().is_some() {
+            self.hear_ask(conversation_id.to_owned(), before);
+        } else {
+            self.tell(TabMessage::AskOlder { conversation_id: conversation_id.to_owned(), before });
+        }
+    }
+
+    /// Another leader: it is asked for what was asked of the one before.
+    pub(super) fn ask_for_history_again(&mut self) {
+        let asked = |call: &Call| match call.step {
+            Step::Asking { before } => Some((call.conversation_id.clone(), before)),
+            _ => None,
+        };
+        let again: Vec<(String, u64)> = self.history.calls.iter().filter_map(asked).collect();
+        for (conversation_id, before) in again {
+            self.ask_below(&conversation_id, before);
+        }
+    }
+
+    // ---- as the leader
+
+    pub(super) fn hear_ask(&mut self, conversation_id: String, before: u64) {
+        let ask = (conversation_id, before);
+        let under_way = |request: &Request| matches!(request, Request::Older { conversation_id, before, .. } if *conversation_id == ask.0 && *before == ask.1);
+        if !self.history.asks.contains(&ask) && !self.requests.values().any(under_way) {
+            self.history.asks.push(ask);
+        }
+    }
+
+    pub(super) fn asks_for_history(&self) -> bool {
+        !self.history.asks.is_empty()
+    }
+
+    pub(super) fn forget_asks(&mut self) {
+        self.history.asks.clear();
+    }
+
+    fn ask_for_pages(&mut self) {
+        if self.history.asks.is_empty() || self.role.generation().is_none() || !self.cursors_read {
+            return;
+        }
+        let Some(token) = self.session.token(self.now.mono, &self.user_id) else { return };
+        let jwt = token.jwt.clone();
+        for (conversation_id, before) in std::mem::take(&mut self.history.asks) {
+            let incarnation = self.sync.track(&conversation_id).incarnation.clone();
+            let target = self.config.target(&jwt, &self.user_id);
+            let http = rest::older(target, &conversation_id, before, &incarnation);
+            let request = self.expect(Request::Older { conversation_id, before, jwt: jwt.clone() });
+            self.effects.push_back(Effect::Http { request, http });
+        }
+    }
+
+    pub(super) fn older_answered(
+        &mut self,
+        conversation_id: String,
+        before: u64,
+        jwt: &str,
+        result: Result<HttpResponse, HttpError>,
+    ) {
+        let outcome = rest::judge(result);
+        self.note_token(jwt, &outcome);
+        let (answer, error) = match outcome {
+            Outcome::Answer(body) => (body, None),
+            Outcome::Unauthorized => return self.hear_ask(conversation_id, before),
+            Outcome::Unknown(failure) if failure.http_status.is_none() => {
+                (Value::Null, Some(("offline_history".to_owned(), OFFLINE.to_owned())))
+            }
+            Outcome::SchemaMissing(failure)
+            | Outcome::Unknown(failure)
+            | Outcome::Forbidden(failure)
+            | Outcome::Refused(failure)
+            | Outcome::TooLarge(failure)
+            | Outcome::RateLimited { failure, .. }
+            | Outcome::Retry(failure) => (Value::Null, Some((failure.code, REFUSED.to_owned()))),
+        };
+        let id = conversation_id.clone();
+        self.tell(TabMessage::Older { conversation_id: id, before, answer: answer.clone(), error: error.clone() });
+        self.hear_older(&conversation_id, before, &answer, error);
+    }
+
+    // ---- as anybody
+
+    pub(super) fn hear_older(
+        &mut self,
+        conversation_id: &str,
+        before: u64,
+        answer: &Value,
+        error: Option<(String, String)>,
+    ) {
+        let waits = self.step_of(conversation_id) == Some(Step::Asking { before });
+        let error = match (error, rest::read_sync(answer).pop()) {
+            (Some(error), _) => Some(error),
+            (None, Some(page)) if page.status == SyncStatus::Ok => {
+                self.take_page(conversation_id, before, page, waits);
+                None
+            }
+            (None, Some(_)) => Some(("forbidden".to_owned(), REFUSED.to_owned())),
+            (None, None) => Some(("server".to_owned(), REFUSED.to_owned())),
+        };
+        match error {
+            _ if !waits => {}
+            None => self.page_done(conversation_id),
+            Some((code, message)) => self.fail_page(conversation_id, &code, &message),
+        }
+    }
+
+    /// Into the view of who waits and, as the leader, into the cache.
+    fn take_page(&mut self, conversation_id: &str, before: u64, page: SyncAnswer, waits: bool) {
+        let leading = self.role.generation().is_some();
+        let Some(held) = self.sync.get_mut(conversation_id) else { return };
+        // Another conversation under this id, or an older state of it: catching up tells what there is now.
+        if held.incarnation != page.incarnation || page.through_seq + 1 != before {
+            held.due = true;
+            return;
+        }
+        let joins = leading && held.extend_down(page.first_seq, before);
+        let mut operations: Vec<Operation> = if joins { page.rows.iter().map(keep).collect() } else { Vec::new() };
+        let takes = |shown: &&mut Shown| waits && shown.low == before && shown.incarnation == page.incarnation;
+        if let Some(shown) = self.shown.get_mut(conversation_id).filter(takes) {
+            for row in page.rows {
+                operations.extend(shown.timeline.put(row).map(keep).filter(|_| joins));
+            }
+            shown.low = page.first_seq;
+        }
+        if joins {
+            self.save(conversation_id, operations);
+        }
+    }
+
+    // ---- calls
+
+    fn step_of(&self, conversation_id: &str) -> Option<Step> {
+        self.history.calls.iter().find(|call| call.conversation_id == conversation_id).map(|call| call.step)
+    }
+
+    fn set_step(&mut self, conversation_id: &str, step: Step) {
+        for call in &mut self.history.calls {
+            if call.conversation_id == conversation_id {
+                call.step = step;
+            }
+        }
+    }
+
+    fn take_call(&mut self, conversation_id: &str) -> Vec<OperationId> {
+        let place = self.history.calls.iter().position(|call| call.conversation_id == conversation_id);
+        place.map(|place| self.history.calls.swap_remove(place).ops).unwrap_or_default()
+    }
+
+    fn page_done(&mut self, conversation_id: &str) {
+        let has_older = self.shown.get(conversation_id).is_some_and(|shown| shown.low != 1);
+        // The page comes before the word that it is there.
+        self.publish_view(conversation_id);
+        for op in self.take_call(conversation_id) {
+            self.done(op, object(vec![("has_older", has_older.into())]));
+        }
+    }
+
+    fn fail_page(&mut self, conversation_id: &str, code: &str, message: &str) {
+        for op in self.take_call(conversation_id) {
+            self.fail(op, code, message);
+        }
+    }
+
+    pub(super) fn give_up_history(&mut self, conversation_id: &str) {
+        self.fail_page(conversation_id, "client_closed", CLOSED);
+    }
+
+    pub(super) fn refuse_history(&mut self) {
+        while let Some(call) = self.history.calls.first() {
+            let conversation_id = call.conversation_id.clone();
+            self.give_up_history(&conversation_id);
+        }
+    }
+
+    pub(super) fn history_deadline(&self) -> Option<u64> {
+        self.history.calls.iter().map(|call| call.until).min()
+    }
+
+    pub(super) fn time_out_history(&mut self) {
+        let now = self.now.mono;
+        while let Some(late) = self.history.calls.iter().find(|call| call.until <= now) {
+            let conversation_id = late.conversation_id.clone();
+            self.fail_page(&conversation_id, "timeout", LATE);
+        }
+    }
+}
