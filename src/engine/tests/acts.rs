@@ -48,7 +48,7 @@ fn settle(world: &mut World) {
 }
 
 #[test]
-fn schedule_4_a_message_under_way_that_is_cancelled_is_never_live() {
+fn a_message_under_way_that_is_cancelled_is_never_live() {
     let mut world = World::started();
     let m0 = under_way(&mut world, "m0");
     cancel(&mut world, 50, &m0);
@@ -61,7 +61,7 @@ fn schedule_4_a_message_under_way_that_is_cancelled_is_never_live() {
 }
 
 #[test]
-fn schedule_4_so_it_is_when_it_arrives_behind_the_tombstone() {
+fn a_cancelled_message_is_never_live_when_it_arrives_behind_the_tombstone() {
     let mut world = World::started();
     let m0 = under_way(&mut world, "m0");
     let late = world.copy();
@@ -76,7 +76,7 @@ fn schedule_4_so_it_is_when_it_arrives_behind_the_tombstone() {
 }
 
 #[test]
-fn schedule_5_the_answer_of_the_first_request_does_not_remove_the_tombstone() {
+fn the_answer_of_the_first_request_does_not_remove_the_tombstone() {
     let mut world = World::started();
     world.live = false;
     let m0 = under_way(&mut world, "m0");
@@ -93,7 +93,7 @@ fn schedule_5_the_answer_of_the_first_request_does_not_remove_the_tombstone() {
 }
 
 #[test]
-fn schedule_5_nor_does_the_row_that_comes_back_live() {
+fn the_row_that_comes_back_live_does_not_remove_the_tombstone() {
     let mut world = World::started();
     let m0 = under_way(&mut world, "m0");
     cancel(&mut world, 50, &m0);
@@ -105,7 +105,7 @@ fn schedule_5_nor_does_the_row_that_comes_back_live() {
 }
 
 #[test]
-fn schedule_6_an_edit_after_a_lost_answer_is_a_row_of_its_own() {
+fn an_edit_after_a_lost_answer_is_a_row_of_its_own() {
     let mut world = World::started();
     world.live = false;
     let m0 = under_way(&mut world, "a");
@@ -119,7 +119,7 @@ fn schedule_6_an_edit_after_a_lost_answer_is_a_row_of_its_own() {
 }
 
 #[test]
-fn schedule_7_a_discarded_message_that_was_refused_is_never_live() {
+fn a_discarded_message_that_was_refused_is_never_live() {
     let mut world = World::started();
     let m0 = under_way(&mut world, "refuse me");
     let mut late = world.copy();
@@ -135,7 +135,7 @@ fn schedule_7_a_discarded_message_that_was_refused_is_never_live() {
 }
 
 #[test]
-fn schedule_8_an_answer_of_a_robbed_leader_writes_nothing_over_the_new_ones_rows() {
+fn an_answer_of_a_robbed_leader_writes_nothing_over_the_new_ones_rows() {
     let mut world = World::started();
     world.live = false;
     let m0 = under_way(&mut world, "m0");
@@ -157,7 +157,7 @@ fn schedule_8_an_answer_of_a_robbed_leader_writes_nothing_over_the_new_ones_rows
 }
 
 #[test]
-fn schedule_9_what_a_new_leader_finds_may_have_been_sent() {
+fn what_a_new_leader_finds_may_have_been_sent() {
     let mut world = World::started();
     world.set_online(false);
     world.feed(Input::Page(PageEvent::Frozen));
@@ -172,7 +172,7 @@ fn schedule_9_what_a_new_leader_finds_may_have_been_sent() {
 }
 
 #[test]
-fn schedule_15_an_error_that_names_no_row_refuses_only_a_request_of_one() {
+fn an_error_that_names_no_row_refuses_only_a_request_of_one() {
     let mut world = World::started();
     world.server.poison = Some("m0");
     world.set_online(false);

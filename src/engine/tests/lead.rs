@@ -207,7 +207,7 @@ fn a_leader_whose_database_hangs_is_taken_for_stuck() {
 // ---- robbed
 
 #[test]
-fn schedule_8_the_answer_of_a_robbed_leader_changes_nothing() {
+fn the_answer_of_a_robbed_leader_changes_nothing() {
     let mut browser = Browser::with_tabs(2);
     browser.tabs[0].world.holds_sends = true;
     browser.at(0, |tab| tab.send("taken back"));
@@ -233,7 +233,7 @@ fn schedule_8_the_answer_of_a_robbed_leader_changes_nothing() {
 }
 
 #[test]
-fn schedule_9_a_robbed_leader_that_does_not_know_it_sends_nothing() {
+fn a_robbed_leader_that_does_not_know_it_sends_nothing() {
     let mut browser = Browser::with_tabs(2);
     browser.sleep(0);
     browser.run_for(TAKEN_BY);
@@ -256,7 +256,7 @@ fn schedule_9_a_robbed_leader_that_does_not_know_it_sends_nothing() {
 }
 
 #[test]
-fn schedule_10_a_leader_with_a_stale_generation_releases_the_lock_and_queues_anew() {
+fn a_leader_with_a_stale_generation_releases_the_lock_and_queues_anew() {
     let mut browser = Browser::with_tabs(2);
     browser.sleep(0);
     browser.run_for(TAKEN_BY);
@@ -270,7 +270,7 @@ fn schedule_10_a_leader_with_a_stale_generation_releases_the_lock_and_queues_ane
 }
 
 #[test]
-fn schedule_11_the_leader_finds_at_its_beat_what_nobody_told_it_of() {
+fn the_leader_finds_at_its_beat_what_nobody_told_it_of() {
     let mut browser = Browser::with_tabs(2);
     browser.tabs[1].mute = true;
     browser.at(1, |tab| tab.send("written and dead"));

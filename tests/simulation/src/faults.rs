@@ -73,6 +73,8 @@ faults! {
     ConnectFails: "socket does not open",
     JoinRefused: "join refused",
     ReadyLate: "ready signal late or absent",
+    ReadyAgain: "second ready signal without warning",
+    ReplicationLost: "live event lost with its replication, in silence",
     StoreFails: "transaction aborted",
     StoreFull: "storage full",
     StoreLost: "connection to the database lost",
@@ -126,9 +128,14 @@ impl Weather {
         if self.kind { 0 } else { self.chances[fault as usize] }
     }
 
-    pub fn strikes(&mut self, rng: &mut Rng, fault: Fault) -> bool {
+    /// Whether it begins now; what it does is counted when it does it.
+    pub fn begins(&self, rng: &mut Rng, fault: Fault) -> bool {
         let chance = self.chance(fault);
-        let strikes = chance > 0 && rng.u32(0..SCALE) < chance;
+        chance > 0 && rng.u32(0..SCALE) < chance
+    }
+
+    pub fn strikes(&mut self, rng: &mut Rng, fault: Fault) -> bool {
+        let strikes = self.begins(rng, fault);
         if strikes {
             self.count(fault);
         }
@@ -146,7 +153,7 @@ impl Fault {
         match self {
             Fault::CrashBefore | Fault::CrashAfter => 25,
             Fault::DatabaseDeleted | Fault::Restore => 8,
-            Fault::OpenFails | Fault::CrashAnytime | Fault::Retention => 3,
+            Fault::ReplicationLost | Fault::OpenFails | Fault::CrashAnytime | Fault::Retention => 3,
             _ => 1,
         }
     }

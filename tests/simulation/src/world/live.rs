@@ -14,13 +14,14 @@ pub(super) struct Socket {
     open: bool,
     /// Nothing goes through any more, and nobody says so.
     pub half_open: bool,
-    joined: Option<Join>,
+    joined: Vec<Join>,
     /// Frames stay in order, each way.
     last_up: Time,
     last_down: Time,
 }
 
 struct Join {
+    /// Of a user, or of a conversation.
     topic: String,
     join_ref: Value,
     jwt: String,
@@ -92,6 +93,7 @@ impl World {
                 let jwt = text(&frame[4], "access_token").unwrap_or_default().to_owned();
                 let topic = frame[2].as_str().unwrap_or_default().to_owned();
                 let user = self.server.auth.check(&jwt, self.now).map(str::to_owned);
+                let allowed = user.as_deref().map(|user| self.may_join(user, &topic));
                 let reason = if self.strikes(Fault::JoinRefused) {
                     let reasons = [
                         "Unauthorized: You do not have permissions to read from this Channel topic",
@@ -102,10 +104,12 @@ impl World {
                     ];
                     Some(*self.rng.choice(&reasons).unwrap_or(&""))
                 } else {
-                    match &user {
+                    match allowed {
                         None => Some("InvalidJWTToken: Token has expired 3 seconds ago"),
-                        Some(user) if topic != format!("realtime:chat-user:{user}") => Some("Unauthorized: not yours"),
-                        Some(_) => None,
+                        Some(false) => {
+                            Some("Unauthorized: You do not have permissions to read from this Channel topic")
+                        }
+                        Some(true) => None,
                     }
                 };
                 if let Some(reason) = reason {
@@ -114,23 +118,26 @@ impl World {
                 }
                 self.frame(id, epoch, &reply("ok", object(vec![("postgres_changes", list([].into_iter()))])));
                 if let Some(socket) = self.sockets.get_mut(&(id, epoch)) {
-                    socket.joined = Some(Join { topic, join_ref: frame[0].clone(), jwt, ready: false });
+                    socket.joined.retain(|join| join.topic != topic);
+                    let join_ref = frame[0].clone();
+                    socket.joined.push(Join { topic: topic.clone(), join_ref, jwt, ready: false });
                 }
-                self.later(1_000, Event::TokenEnds { tab: id, epoch });
-                self.say_ready(id, epoch);
+                self.later(1_000, Event::TokenEnds { tab: id, epoch, topic: topic.clone() });
+                if is_inbox(&topic) {
+                    self.say_ready(id, epoch, &topic);
+                }
             }
             "heartbeat" | "phx_leave" => {
                 if frame[3] == "phx_leave"
                     && let Some(socket) = self.sockets.get_mut(&(id, epoch))
-                    && socket.joined.as_ref().is_some_and(|join| frame[2] == join.topic.as_str())
                 {
-                    socket.joined = None;
+                    socket.joined.retain(|join| frame[2] != join.topic.as_str());
                 }
                 self.frame(id, epoch, &reply("ok", object(Vec::new())));
             }
             "access_token" => {
                 let jwt = text(&frame[4], "access_token").unwrap_or_default().to_owned();
-                if let Some(join) = self.sockets.get_mut(&(id, epoch)).and_then(|socket| socket.joined.as_mut()) {
+                if let Some(join) = frame[2].as_str().and_then(|topic| self.join_of(id, epoch, topic)) {
                     join.jwt = jwt;
                 }
             }
@@ -139,7 +146,19 @@ impl World {
         Ok(())
     }
 
-    fn say_ready(&mut self, id: TabId, epoch: u32) {
+    /// As the policies on `realtime.messages` have it.
+    fn may_join(&self, user: &str, topic: &str) -> bool {
+        match topic.strip_prefix("realtime:chat:") {
+            Some(id) => self.server.conversation(id).is_some_and(|held| held.member(user).is_some()),
+            None => topic == format!("realtime:chat-user:{user}"),
+        }
+    }
+
+    fn join_of(&mut self, id: TabId, epoch: u32, topic: &str) -> Option<&mut Join> {
+        self.sockets.get_mut(&(id, epoch))?.joined.iter_mut().find(|join| join.topic == topic)
+    }
+
+    fn say_ready(&mut self, id: TabId, epoch: u32, topic: &str) {
         if self.strikes(Fault::ReadyLate) {
             match self.rng.u32(0..3) {
                 0 => return,
@@ -151,30 +170,38 @@ impl World {
                 }
             }
         }
-        let Some(join) = self.sockets.get_mut(&(id, epoch)).and_then(|socket| socket.joined.as_mut()) else { return };
+        let Some(join) = self.join_of(id, epoch, topic) else { return };
         join.ready = true;
-        let payload = object(vec![
-            ("extension", "system".into()),
-            ("status", "ok".into()),
-            ("message", "Replication connection established".into()),
-            ("channel", "x".into()),
-        ]);
-        let frame = list(
-            [join.join_ref.clone(), Value::Null, join.topic.as_str().into(), "system".into(), payload].into_iter(),
-        );
+        let frame = ready_frame(join);
         self.frame(id, epoch, &frame);
     }
 
+    /// The server has subscribed anew: what was committed meanwhile is lost, and this is the only sign.
+    pub(super) fn say_ready_again(&mut self, id: TabId) {
+        let ready = |join: &&Join| join.ready && is_inbox(&join.topic);
+        let frames: Vec<(u32, Value)> = self
+            .sockets
+            .iter()
+            .filter(|((tab, _), _)| *tab == id)
+            .flat_map(|((_, epoch), socket)| socket.joined.iter().filter(ready).map(|join| (*epoch, ready_frame(join))))
+            .collect();
+        for (epoch, frame) in frames {
+            self.frame(id, epoch, &frame);
+        }
+    }
+
     /// The server looks after the tokens of its channels.
-    pub(super) fn token_ends(&mut self, id: TabId, epoch: u32) -> Outcome {
+    pub(super) fn token_ends(&mut self, id: TabId, epoch: u32, topic: String) -> Outcome {
         let now = self.now;
-        let Some(socket) = self.sockets.get_mut(&(id, epoch)) else { return Ok(()) };
-        let Some(join) = &socket.joined else { return Ok(()) };
-        if self.server.auth.check(&join.jwt, now).is_some() {
-            self.later(5_000, Event::TokenEnds { tab: id, epoch });
+        let Some(join) = self.join_of(id, epoch, &topic) else { return Ok(()) };
+        let jwt = join.jwt.clone();
+        if self.server.auth.check(&jwt, now).is_some() {
+            self.later(5_000, Event::TokenEnds { tab: id, epoch, topic });
             return Ok(());
         }
-        let Some(join) = socket.joined.take() else { return Ok(()) };
+        let Some(socket) = self.sockets.get_mut(&(id, epoch)) else { return Ok(()) };
+        let Some(place) = socket.joined.iter().position(|join| join.topic == topic) else { return Ok(()) };
+        let join = socket.joined.remove(place);
         let payload = object(vec![
             ("extension", "system".into()),
             ("status", "error".into()),
@@ -204,6 +231,10 @@ impl World {
     /// The server's broadcasts set out.
     pub(super) fn spread_live(&mut self) {
         for mut live in std::mem::take(&mut self.server.live) {
+            if self.now < self.silent_until && !self.weather.kind {
+                self.weather.count(Fault::ReplicationLost);
+                continue;
+            }
             if self.strikes(Fault::LiveLost) {
                 continue;
             }
@@ -224,7 +255,7 @@ impl World {
 
     pub(super) fn told(&mut self, live: &Live) -> Outcome {
         let topic = format!("realtime:chat-user:{}", live.user);
-        let hears = |socket: &Socket| socket.joined.as_ref().is_some_and(|join| join.ready && join.topic == topic);
+        let hears = |socket: &Socket| socket.joined.iter().any(|join| join.ready && join.topic == topic);
         let listening: Vec<(TabId, u32)> =
             self.sockets.iter().filter(|(_, socket)| hears(socket)).map(|(key, _)| *key).collect();
         let payload =
@@ -252,4 +283,18 @@ impl World {
             socket.half_open |= *tab == id;
         }
     }
+}
+
+fn is_inbox(topic: &str) -> bool {
+    topic.starts_with("realtime:chat-user:")
+}
+
+fn ready_frame(join: &Join) -> Value {
+    let payload = object(vec![
+        ("extension", "system".into()),
+        ("status", "ok".into()),
+        ("message", "Replication connection established".into()),
+        ("channel", "x".into()),
+    ]);
+    list([join.join_ref.clone(), Value::Null, join.topic.as_str().into(), "system".into(), payload].into_iter())
 }

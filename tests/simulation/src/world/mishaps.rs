@@ -56,6 +56,9 @@ impl World {
         if self.strikes(Fault::HalfOpen) {
             self.go_half_open(id);
         }
+        if self.strikes(Fault::ReadyAgain) {
+            self.say_ready_again(id);
+        }
         if self.strikes(Fault::Robbed) {
             self.rob(id);
         }
@@ -196,6 +199,9 @@ impl World {
     }
 
     fn mishap_of_server(&mut self) {
+        if self.now >= self.silent_until && self.weather.begins(&mut self.rng, Fault::ReplicationLost) {
+            self.silent_until = self.now + self.rng.u64(500..60_000);
+        }
         let names: Vec<String> = self.server.conversations().map(|(id, _)| id.clone()).collect();
         let Some(conversation) = self.rng.choice(&names).cloned() else { return };
         if self.rng.u32(0..10) == 0
