@@ -567,6 +567,8 @@ impl Tab {
             sender_role: None,
             resume_on_reconnect: true,
             auto_read: true,
+            ticks_of_all: false,
+            keep_messages: 50_000,
             request_timeout_ms: 10_000,
         };
         Self {
