@@ -185,3 +185,29 @@ test('somebody who is no member cannot make others wait', async () => {
     assert.equal(answer.status, 'stored')
   })
 })
+
+test('eight at a time over the same conversations in opposite orders: nobody waits in a circle', async () => {
+  const conversations = []
+  for (let n = 0; n < 6; n++) conversations.push(await world.conversation())
+  const before = (await sql`select deadlocks::int as n from pg_stat_database where datname = current_database()`)[0].n
+  const turned = (list, n) => (n % 2 ? [...list].reverse() : list)
+  const sent = conversations.map(() => [])
+  const work = async (n) => {
+    const user = n % 4 < 2 ? users.operator : users.client
+    for (let round = 0; round < 15; round++) {
+      const batch = turned(conversations, n).flatMap((id) => [row(id, `${n}: ${round}a`), row(id, `${n}: ${round}b`)])
+      const acks = turned(conversations, n + 1).map((conversation_id) => ({ conversation_id, delivered: round * n, read: round }))
+      const [answers] = await Promise.all([send(user, batch), ack(user, acks)])
+      assert.deepEqual([...new Set(answers.map(({ status }) => status))], ['stored'])
+      for (const { id, conversation_id } of batch) sent[conversations.indexOf(conversation_id)].push(id)
+    }
+  }
+  await Promise.all(Array.from({ length: CONNECTIONS }, (_, n) => work(n)))
+  await sql`select pg_stat_force_next_flush()`
+  assert.equal((await sql`select deadlocks::int as n from pg_stat_database where datname = current_database()`)[0].n, before)
+  for (const [c, id] of conversations.entries()) {
+    const stored = await world.rows(id)
+    assert.deepEqual(stored.map((m) => m.seq), stored.map((_, n) => n + 1))
+    assert.deepEqual(new Set(stored.map((m) => m.id)), new Set(sent[c]))
+  }
+})
