@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasRustSource, toolEnv } from '../setup.mjs'
+import { ordered } from './order.mjs'
 import { Problem, exitCode, output, root, run } from './process.mjs'
 import { filesBelow, unlessFresh } from './stamp.mjs'
 
@@ -9,7 +10,8 @@ const TARGET = 'wasm32-unknown-unknown'
 const OUT = 'js/wasm'
 
 // Inlining makes this module longer for gzip's short window, even where it makes it shorter.
-const FEW_INLINES = '-Cllvm-args=-inline-threshold=0'
+// The stack lies below the data, whose addresses are written shorter when they are below 1 MiB.
+const COMPACT = '-Cllvm-args=-inline-threshold=0 -Clink-arg=-zstack-size=524288'
 
 // The ready-made standard library carries formatting and panic text that no user of a browser ever reads.
 // Compiling it along needs unstable options of the pinned compiler.
@@ -17,7 +19,7 @@ const SMALL_STD = {
   args: ['-Zbuild-std=std,panic_abort', '-Zbuild-std-features=optimize_for_size'],
   env: {
     RUSTC_BOOTSTRAP: '1',
-    RUSTFLAGS: `${FEW_INLINES} -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none`,
+    RUSTFLAGS: `${COMPACT} -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none`,
   },
 }
 
@@ -48,7 +50,7 @@ async function compileRelease(smallStd) {
     if ((await exitCode('cargo', [...args, ...SMALL_STD.args], { env: toolEnv(SMALL_STD.env) })) === 0) return module
     console.warn('build: no build with a standard library of our own; trying the ready-made one')
   }
-  await run('cargo', args, { env: toolEnv({ RUSTFLAGS: FEW_INLINES }) })
+  await run('cargo', args, { env: toolEnv({ RUSTFLAGS: COMPACT }) })
   if (!smallStd) console.warn('build: the standard library\'s source (rust-src) is missing, so this wasm is larger than a released one')
   return module
 }
@@ -62,11 +64,29 @@ async function bind(module) {
 }
 
 // Debian's wasm-opt miscompiles this module in silence; npm's does not.
+function wasmOpt(from, to, args) {
+  const said = output('node_modules/.bin/wasm-opt', [from, '-o', to, ...args])
+  if (said === null) throw new Problem('wasm-opt failed')
+  return said
+}
+
+// What Rust's target uses, which the text does not say.
+const FEATURES = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontrapping-float-to-int', 'reference-types', 'sign-ext']
+  .map((feature) => `--enable-${feature}`)
+
+// What `-Os` does when it writes, and nothing of what it does before.
+const WRITE_SMALL = ['--shrink-level=1', '--optimize-level=2', '--optimize-stack-ir', '--strip-target-features']
+
 async function optimize() {
   const wasm = join(OUT, 'surechat_bg.wasm')
-  const args = ['-Os', '--one-caller-inline-max-function-size=20', '--minify-imports-and-exports-and-modules', '--strip-target-features']
-  const names = output('node_modules/.bin/wasm-opt', [wasm, ...args, '-o', wasm])
-  if (names === null) throw new Problem('wasm-opt failed')
+  const text = join(OUT, 'surechat_bg.wat')
+  const args = ['-Os', '--one-caller-inline-max-function-size=20', '--minify-imports-and-exports-and-modules']
+  const names = wasmOpt(wasm, text, ['--emit-text', ...args])
+  const assemble = () => wasmOpt(text, wasm, [...FEATURES, ...WRITE_SMALL])
+  assemble()
+  writeFileSync(text, ordered(readFileSync(text, 'utf8'), readFileSync(wasm)))
+  assemble()
+  rmSync(text)
   shortenNames(JSON.parse(names))
 }
 
