@@ -3,6 +3,7 @@ import type { Core, CoreConfig, CoreFactory, CoreHost, CoreUpdate, DeliveryUpdat
 import { Deliveries } from './deliveries.js'
 import { ChatError, fromCore, sameError } from './errors.js'
 import { Events } from './events.js'
+import { toWay } from './source.js'
 import { deferred, type Deferred, quiet, Store } from './store.js'
 import type {
   ChatClient, ChatClientOptions, ChatEvents, ChatListener, ChatMessage, ClientSnapshot, ConnectionState,
@@ -537,7 +538,7 @@ async function requestPersistence(): Promise<void> {
 function toConfig(options: ChatClientOptions): CoreConfig {
   const {
     url, apiKey, accessToken, userId, senderRole, resumeOnReconnect = true, autoRead = true, requestTimeoutMs = 10_000,
-    requestPersistence = false,
+    requestPersistence = false, source,
   } = options ?? {}
   const check = (ok: boolean, field: keyof ChatClientOptions, wanted: string) => {
     if (!ok) throw new ChatError('invalid_options', `unable to create the chat client; because \`${field}\` is not ${wanted}`)
@@ -552,6 +553,8 @@ function toConfig(options: ChatClientOptions): CoreConfig {
   check(typeof autoRead === 'boolean', 'autoRead', 'a boolean')
   check(typeof requestPersistence === 'boolean', 'requestPersistence', 'a boolean')
   check(Number.isFinite(requestTimeoutMs) && requestTimeoutMs > 0, 'requestTimeoutMs', 'a number of milliseconds')
+  const way = toWay(source, check)
+  check(!way.table || isName(senderRole), 'senderRole', 'given, as a table needs it')
   return {
     url: url.replace(/\/+$/, ''),
     api_key: apiKey,
@@ -560,5 +563,6 @@ function toConfig(options: ChatClientOptions): CoreConfig {
     resume_on_reconnect: resumeOnReconnect,
     auto_read: autoRead,
     request_timeout_ms: requestTimeoutMs,
+    ...way,
   }
 }

@@ -1,3 +1,4 @@
+import type { CoreTable } from './source.js'
 import type { ChatMessage, ConnectionState, DeliveryStatus, Failure, SyncState } from './types.js'
 
 /** The WebAssembly core as JavaScript sees it. Methods return at once; results arrive through `onUpdates`. */
@@ -25,6 +26,8 @@ export interface CoreConfig {
   resume_on_reconnect: boolean
   auto_read: boolean
   request_timeout_ms: number
+  endpoint?: string
+  table?: CoreTable
 }
 
 export interface CoreHost {

@@ -39,6 +39,41 @@ export interface ChatMessage {
 
 export type WasmSource = string | URL | Response | BufferSource | WebAssembly.Module
 
+/** The app's own table of messages, in the schema `public`. docs/ways-in.md says what it must be like. */
+export interface TableSource {
+  kind: 'table'
+  /** Default `messages`. */
+  table?: string
+  /** Names of its columns. Those that may be `null` may be missing in the table. */
+  columns?: {
+    /** A uuid and the primary key. Default `id`. */
+    id?: string
+    /** Default `booking_id`. */
+    conversationId?: string
+    /** Default `sender_role`. */
+    senderRole?: string
+    /** Default `content`. */
+    content?: string
+    /** Filled by the database. Default `created_at`. */
+    createdAt?: string
+    /** The user's id. Default null: own messages are those with the role of `senderRole`. */
+    senderId?: string | null
+    /** Default `message_type`. */
+    messageType?: string | null
+    /** Default `metadata`. */
+    metadata?: string | null
+  }
+}
+
+/** The app's own endpoint, or a function, which takes one message per POST. docs/ways-in.md has its contract. */
+export interface EndpointSource {
+  kind: 'endpoint'
+  /** Absolute, or relative to the page. */
+  url: string
+  /** Where messages are read. Default: the managed schema. */
+  reads?: TableSource
+}
+
 export interface ChatClientOptions {
   /** The project's URL, as `createClient` of supabase-js takes it. */
   url: string
@@ -48,7 +83,10 @@ export interface ChatClientOptions {
   accessToken: () => Promise<string | null> | string | null
   /** Default: the token's `sub`. */
   userId?: string
+  /** What own messages carry as `sender_role`. A table needs it. */
   senderRole?: string
+  /** Where messages go and come from. Default: the managed schema. */
+  source?: TableSource | EndpointSource
   /** Parked messages go out by themselves when the connection is back. Default true. */
   resumeOnReconnect?: boolean
   /** What is shown on a visible screen counts as read. Default true; false leaves it to `markRead()`. */

@@ -4,6 +4,7 @@ use crate::{
     engine::{Config, Person, Problem, Update},
     json::{Object, Value, list, number, object, owned, text},
     message::Failure,
+    rest::{OwnTable, Source},
     timeline::Patch,
 };
 
@@ -23,7 +24,27 @@ pub fn config(value: &Value) -> Config {
         ticks_of_all: text(value, "ticks") == Some("all"),
         keep_messages: number(value, "keep_messages").unwrap_or(KEPT_MESSAGES),
         request_timeout_ms: u32::try_from(timeout).unwrap_or(u32::MAX),
+        source: Source {
+            endpoint: owned(value, "endpoint"),
+            table: value.get("table").and_then(|table| own_table(table, text(value, "sender_role"))),
+        },
     }
+}
+
+/// The facade has filled in and checked every name.
+fn own_table(value: &Value, role: Option<&str>) -> Option<OwnTable> {
+    Some(OwnTable {
+        name: owned(value, "name")?,
+        id: owned(value, "id")?,
+        conversation_id: owned(value, "conversation_id")?,
+        sender_role: owned(value, "sender_role")?,
+        content: owned(value, "content")?,
+        created_at: owned(value, "created_at")?,
+        sender_id: owned(value, "sender_id"),
+        message_type: owned(value, "message_type"),
+        metadata: owned(value, "metadata"),
+        role: role.unwrap_or_default().to_owned(),
+    })
 }
 
 pub fn update(update: Update) -> Value {

@@ -77,7 +77,7 @@ async fn exchange(http: &HttpRequest, controller: &AbortController) -> Answer {
             controller.abort();
         })
     };
-    let answer = post(http, &controller.signal()).await;
+    let answer = ask(http, &controller.signal()).await;
     drop(limit);
     match answer {
         // Nothing readable came back: an opaque answer, or one of a page that stands in for the network.
@@ -88,16 +88,19 @@ async fn exchange(http: &HttpRequest, controller: &AbortController) -> Answer {
     }
 }
 
-async fn post(http: &HttpRequest, signal: &AbortSignal) -> Result<HttpResponse, Error> {
-    let request = Request::post(&http.url)
+async fn ask(http: &HttpRequest, signal: &AbortSignal) -> Result<HttpResponse, Error> {
+    let request = if http.body.is_empty() { Request::get(&http.url) } else { Request::post(&http.url) };
+    let request = request
         .headers(headers(http)?)
         // The Data API redirects nobody, and a followed redirect would turn the POST into a GET.
         .redirect(RequestRedirect::Error)
-        .abort_signal(Some(signal))
-        .body(http.body.as_str())?;
+        .abort_signal(Some(signal));
+    let request = if http.body.is_empty() { request.build() } else { request.body(http.body.as_str()) }?;
     let response = request.send().await?;
     let retry_after_ms = response.headers().get("retry-after").and_then(|text| delay_ms(&text, js_sys::Date::now()));
-    Ok(HttpResponse { status: response.status(), retry_after_ms, body: response.text().await? })
+    let date = response.headers().get("date").map(|text| js_sys::Date::parse(&text));
+    let date_ms = date.filter(|ms| *ms >= 0.0).map(|ms| ms as u64);
+    Ok(HttpResponse { status: response.status(), retry_after_ms, date_ms, body: response.text().await? })
 }
 
 /// A request that outlives the page: nothing here aborts it, and nobody hears its answer. gloo cannot ask for it.

@@ -5,7 +5,7 @@ use crate::{
     json::{Value, number, object},
     message::{DeliveryStatus, Envelope, Failure, Kind, StoredMessage},
     outbox::{Change, Seen, Settlement},
-    rest::{self, HttpError, HttpResponse, StoredFacts},
+    rest::{self, Doubt, HttpError, HttpResponse, StoredFacts},
     store::{Key, MAX_NUMBER, Operation, RECORD_VERSION, Reply, StoreError, StoreResult, Table, Transaction, is_known},
     tabs::TabMessage,
 };
@@ -112,10 +112,12 @@ impl Engine {
         let jwt = token.jwt.clone();
         let target = self.config.target(&jwt, &self.user_id);
         let rows = self.outbox.take_request(self.now.mono);
-        if rows.is_empty() {
-            return;
+        let Some(first) = rows.first() else { return };
+        if self.config.source.is_plain() && first.kind != Kind::Message {
+            // Queued when another way in was in use.
+            return self.answer = Some(rest::unsupported());
         }
-        let http = rest::send(target, rows.into_iter());
+        let http = self.config.source.send(target, rows.into_iter());
         self.sent_at_resets = self.sync.resets();
         let request = self.expect(Request::Send { jwt });
         self.effects.push_back(Effect::Http { request, http });
@@ -131,7 +133,7 @@ impl Engine {
             if rows.is_empty() {
                 return;
             }
-            let mut http = rest::send(target, rows.into_iter());
+            let mut http = self.config.source.send(target, rows.into_iter());
             if http.body.len() <= KEEPALIVE_BYTES {
                 http.keepalive = true;
                 self.last_request += 1;
@@ -144,7 +146,26 @@ impl Engine {
     pub(super) fn send_answered(&mut self, jwt: &str, result: Result<HttpResponse, HttpError>) {
         let outcome = rest::judge(result);
         self.note_token(jwt, &outcome);
-        self.answer = Some(outcome);
+        let source = &self.config.source;
+        let row = self.outbox.under_way().filter(|_| source.is_plain());
+        let Some(row) = row else { return self.answer = Some(outcome) };
+        match source.sent(row, &self.user_id, outcome) {
+            Ok(outcome) => self.answer = Some(outcome),
+            Err(doubt) => {
+                let http = source.look_up(self.config.target(jwt, &self.user_id), row);
+                let request = self.expect(Request::LookUp { jwt: jwt.to_owned(), doubt });
+                self.effects.push_back(Effect::Http { request, http });
+            }
+        }
+    }
+
+    pub(super) fn looked_up(&mut self, jwt: &str, doubt: Doubt, result: Result<HttpResponse, HttpError>) {
+        let outcome = rest::judge(result);
+        self.note_token(jwt, &outcome);
+        self.answer = Some(match self.outbox.under_way() {
+            Some(row) => self.config.source.looked_up(row, &self.user_id, doubt, outcome),
+            None => outcome,
+        });
     }
 
     fn use_answer(&mut self) {

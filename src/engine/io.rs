@@ -40,11 +40,20 @@ pub struct Config {
     /// Rows of the cache, over all conversations.
     pub keep_messages: u64,
     pub request_timeout_ms: u32,
+    /// Where messages go and come from.
+    pub source: rest::Source,
 }
 
 impl Config {
     pub(super) fn target<'a>(&'a self, token: &'a str, user_id: &'a str) -> rest::Target<'a> {
-        rest::Target { url: &self.url, api_key: &self.api_key, token, user_id, timeout_ms: self.request_timeout_ms }
+        rest::Target {
+            url: &self.url,
+            api_key: &self.api_key,
+            token,
+            user_id,
+            role: self.sender_role.as_deref().unwrap_or_default(),
+            timeout_ms: self.request_timeout_ms,
+        }
     }
 }
 

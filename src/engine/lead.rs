@@ -143,6 +143,7 @@ impl Engine {
             matches!(
                 purpose,
                 Request::Send { .. }
+                    | Request::LookUp { .. }
                     | Request::Sync { .. }
                     | Request::Older { .. }
                     | Request::Ack { .. }

@@ -43,7 +43,7 @@ use crate::{
     outbox::{Act, Change, Outbox, Settlement},
     people::{People, Screens, Typist},
     realtime::{self, Realtime},
-    rest::Outcome,
+    rest::{Doubt, Outcome},
     session::Session,
     store::{MAX_NUMBER, Operation, StoreError, Transaction},
     sync::{Sync, SyncState},
@@ -78,6 +78,11 @@ enum Request {
     ReadNewRows,
     Send {
         jwt: String,
+    },
+    /// What a plain way's answer left in doubt.
+    LookUp {
+        jwt: String,
+        doubt: Doubt,
     },
     Settle(Settlement),
     /// Rows that came back as stored before their answer did.
@@ -309,7 +314,7 @@ impl Engine {
             health: Health::new(true),
             realtime: Realtime::new(realtime::Config::new(endpoint, config.api_key.clone()), seeds.u64(..)),
             realtime_wants_token: false,
-            outbox: Outbox::new(config.resume_on_reconnect, seeds.u64(..)),
+            outbox: Outbox::new(config.resume_on_reconnect, seeds.u64(..)).plain(config.source.is_plain()),
             evidence: Vec::new(),
             answer: None,
             sent_at_resets: 0,
@@ -466,6 +471,7 @@ impl Engine {
             Request::MakeRoom
             | Request::Token
             | Request::Send { .. }
+            | Request::LookUp { .. }
             | Request::Sync { .. }
             | Request::Older { .. }
             | Request::Ack { .. } => {}
@@ -476,6 +482,7 @@ impl Engine {
     fn on_http(&mut self, request: RequestId, result: Result<crate::rest::HttpResponse, crate::rest::HttpError>) {
         match self.requests.remove(&request) {
             Some(Request::Send { jwt }) => self.send_answered(&jwt, result),
+            Some(Request::LookUp { jwt, doubt }) => self.looked_up(&jwt, doubt, result),
             Some(Request::Sync { jwt }) => self.sync_answered(&jwt, result),
             Some(Request::Older { conversation_id, before, jwt }) => {
                 self.older_answered(conversation_id, before, &jwt, result);

@@ -11,7 +11,7 @@ mod validate;
 use crate::json::{Value, empty_object, number, object, owned, text};
 
 pub use id::MessageId;
-pub use time::iso8601;
+pub use time::{iso8601, micros};
 pub use validate::{MAX_CONTENT_BYTES, MAX_METADATA_BYTES, Rejection, check, check_conversation};
 
 /// Role of the rows that nobody's browser sent.

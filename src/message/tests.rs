@@ -112,3 +112,31 @@ fn a_tombstone_stands_in_the_place_of_its_message_and_tells_nothing_of_it() {
     let edit = Envelope { kind: Kind::Edit, ..tombstone };
     assert!(!delete.is_tombstone() && !edit.is_tombstone());
 }
+
+#[test]
+fn times_are_read_to_the_microsecond_in_every_spelling() {
+    let expected = Some(1_795_408_066_023_359);
+    for text in [
+        "2026-11-23T04:27:46.023359+00:00",
+        "2026-11-23 04:27:46.023359+00",
+        "2026-11-23T04:27:46.023359Z",
+        "2026-11-23T04:27:46.023359",
+        "2026-11-23T09:57:46.023359+05:30",
+        "2026-11-22T20:27:46.023359-0800",
+        "2026-11-23T04:27:46.0233594Z",
+    ] {
+        assert_eq!(micros(text), expected, "{text}");
+    }
+    assert_eq!(micros("1970-01-01T00:00:00Z"), Some(0));
+    assert_eq!(micros("2024-02-29T23:59:59.5Z"), Some(1_709_251_199_500_000));
+    for text in ["", "infinity", "2026-11-23", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z", "2026-11-23T04:27:46x"] {
+        assert_eq!(micros(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_written_time_is_read_as_the_same() {
+    for ms in [0, 951_782_400_000, 1_709_164_800_123, 1_795_408_066_023, 4_102_444_799_999] {
+        assert_eq!(micros(&iso8601(ms)), Some(ms * 1_000), "{ms}");
+    }
+}

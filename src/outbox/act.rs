@@ -92,8 +92,13 @@ impl Act {
 impl Outbox {
     /// What an act changes. Nothing counts before it is committed and handed to [`Outbox::apply`].
     pub fn plan(&self, act: &Act, now_wall: u64) -> Result<Vec<Change>, Rejection> {
+        let changes = self.plan_freely(act, now_wall)?;
+        if self.plain { plainly(act, changes) } else { Ok(changes) }
+    }
+
+    fn plan_freely(&self, act: &Act, now_wall: u64) -> Result<Vec<Change>, Rejection> {
         match act {
-            Act::Retry { conversation_id } => Ok(self.requeue(conversation_id.as_deref())),
+            Act::Retry { conversation_id } => Ok(self.requeue(conversation_id.as_deref(), now_wall)),
             Act::Cancel { conversation_id, id } => Ok(self.cancel(conversation_id, id, now_wall)),
             Act::Edit { conversation_id, id, edit_id, content } => {
                 let edit = Envelope {
@@ -112,12 +117,21 @@ impl Outbox {
         }
     }
 
-    fn requeue(&self, conversation_id: Option<&str>) -> Vec<Change> {
+    /// What was refused because its id is another's gets one of its own.
+    fn requeue(&self, conversation_id: Option<&str>, now_wall: u64) -> Vec<Change> {
+        let mut rng = self.rng.clone();
         let mut changes = Vec::new();
         for (id, lane) in self.lanes.iter().filter(|(id, _)| conversation_id.is_none_or(|wanted| wanted == *id)) {
             for (key, row) in lane.rows.iter().filter(|(_, row)| row.refused.is_some()) {
                 changes.push(Change::Remove { conversation_id: id.clone(), key: *key });
-                changes.push(Change::Add { envelope: row.envelope.clone(), maybe_sent: true });
+                let taken = row.refused.as_ref().is_some_and(|failure| failure.code == "id_conflict");
+                let mut envelope = row.envelope.clone();
+                if taken && envelope.kind == Kind::Message {
+                    let mut entropy = [0; 10];
+                    rng.fill(&mut entropy);
+                    envelope.id = MessageId::v7(now_wall, entropy);
+                }
+                changes.push(Change::Add { envelope, maybe_sent: true });
             }
         }
         changes
@@ -183,6 +197,23 @@ impl Outbox {
         let is_about = |row: &Row| row.envelope.id == *id || row.envelope.target_id.as_deref() == Some(id.as_str());
         rows.map(|(key, row)| (*key, row)).filter(|(_, row)| is_about(row)).collect()
     }
+}
+
+/// Where nothing but messages can be sent, a row is given up by forgetting it, and what may have arrived stays as it is.
+fn plainly(act: &Act, changes: Vec<Change>) -> Result<Vec<Change>, Rejection> {
+    const UNSUPPORTED: Rejection = Rejection {
+        code: "unsupported",
+        message: "unable to change what may have arrived; because this way in takes new messages and nothing else",
+    };
+    let plain = |change: Change| match change {
+        Change::Put { key, envelope, .. } if envelope.is_tombstone() => match act {
+            Act::Cancel { .. } => Err(UNSUPPORTED),
+            _ => Ok(Change::Remove { conversation_id: envelope.conversation_id, key }),
+        },
+        Change::Add { envelope, .. } if envelope.kind != Kind::Message => Err(UNSUPPORTED),
+        change => Ok(change),
+    };
+    changes.into_iter().map(plain).collect()
 }
 
 /// The row that deletes a stored message. Deleting twice is the same row.

@@ -120,6 +120,10 @@ pub struct Outbox {
     pauses: u32,
     /// Rows that the next request may carry; halved when a request is refused as a whole.
     limit: usize,
+    /// The most that [`Outbox::limit`] may be.
+    most: usize,
+    /// It carries messages one by one, and nothing else: no edits, no deletes, no tombstones.
+    plain: bool,
     resume_on_reconnect: bool,
     offline: bool,
     /// Rows stored so far: how one lane knows that others send.
@@ -146,6 +150,8 @@ impl Outbox {
             paused_until: None,
             pauses: 0,
             limit: MAX_ROWS,
+            most: MAX_ROWS,
+            plain: false,
             resume_on_reconnect,
             offline: false,
             stored: 0,
@@ -157,6 +163,14 @@ impl Outbox {
             touched: Vec::new(),
             taken_back: Vec::new(),
         }
+    }
+
+    /// For a way in that takes messages one by one, and nothing else.
+    pub fn plain(mut self, plain: bool) -> Self {
+        if plain {
+            (self.plain, self.limit, self.most) = (true, 1, 1);
+        }
+        self
     }
 
     /// The first key that was not read from the database yet.
@@ -264,7 +278,7 @@ impl Outbox {
 
     /// The front of each lane, as far as it was read from the database and fits: what a page that goes away repeats.
     pub fn front(&mut self, max_bytes: usize) -> Vec<&Envelope> {
-        let rows = self.carry(None, MAX_ROWS, max_bytes);
+        let rows = self.carry(None, self.most, max_bytes);
         self.will_be_sent(rows)
     }
 
@@ -313,6 +327,12 @@ impl Outbox {
         if let Some(flight) = self.flight.take() {
             self.touched.extend(flight.conversations());
         }
+    }
+
+    /// The first row of the request under way, if it is still what the request carried.
+    pub fn under_way(&self) -> Option<&Envelope> {
+        let carried = self.flight.as_ref()?.rows.first().filter(|row| !row.replaced)?;
+        Some(&self.lanes.get(&carried.conversation_id)?.rows.get(&carried.key)?.envelope)
     }
 
     pub fn is_in_flight(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What an answer decides about the rows that its request carried, and about nothing else.
 
-use super::{Carried, Change, Flight, MAX_ROWS, Outbox, act::delete_row};
+use super::{Carried, Change, Flight, Outbox, act::delete_row};
 use crate::{
     message::{Envelope, Failure, Kind},
     rest::{Outcome, RowStatus, StoredFacts, read_rows},
@@ -147,7 +147,7 @@ impl Outbox {
         }
         self.stored += settlement.stored.len() as u64;
         if settlement.progressed {
-            self.limit = (self.limit * 2).min(MAX_ROWS);
+            self.limit = (self.limit * 2).min(self.most);
         }
         settlement
     }

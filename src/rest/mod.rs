@@ -16,6 +16,8 @@
 //! | 40001, 40P01, 55P03, 57014, 57P01, 08xxx, 53xxx, PGRST000 to 003, 408, 5xx | [`Outcome::Retry`] |
 
 mod rpc;
+mod source;
+mod table;
 
 use crate::{
     json::{self, Value, text},
@@ -26,12 +28,15 @@ pub use rpc::{
     RowAnswer, RowStatus, StoredFacts, SyncAnswer, SyncStatus, Target, ack, older, read_acks, read_rows, read_sync,
     send, sync,
 };
+pub use source::{Doubt, Source, unsupported};
+pub use table::{OwnTable, Start, Window};
 
-/// Always a POST of JSON: one constant URL per function costs one preflight in two hours.
+/// A POST of JSON at one constant URL per function, which costs one preflight in two hours; or a GET.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
+    /// Empty for a GET.
     pub body: String,
     pub timeout_ms: u32,
     /// It outlives the page, and nobody waits for its answer.
@@ -41,7 +46,8 @@ pub struct HttpRequest {
 /// Hides token and body.
 impl std::fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "POST {} ({} bytes)", self.url, self.body.len())
+        let method = if self.body.is_empty() { "GET" } else { "POST" };
+        write!(f, "{method} {} ({} bytes)", self.url, self.body.len())
     }
 }
 
@@ -50,6 +56,8 @@ pub struct HttpResponse {
     pub status: u16,
     /// In milliseconds; `None` too where CORS hides the header.
     pub retry_after_ms: Option<u64>,
+    /// The server's clock in milliseconds since 1970, where its header can be read.
+    pub date_ms: Option<u64>,
     pub body: String,
 }
 

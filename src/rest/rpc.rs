@@ -13,6 +13,8 @@ pub struct Target<'a> {
     pub api_key: &'a str,
     pub token: &'a str,
     pub user_id: &'a str,
+    /// What the app calls this user's role, if it says so.
+    pub role: &'a str,
     pub timeout_ms: u32,
 }
 

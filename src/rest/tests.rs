@@ -7,6 +7,7 @@ fn answer(status: u16, code: &str) -> Outcome {
     judge(Ok(HttpResponse {
         status,
         retry_after_ms: None,
+        date_ms: None,
         body: json!({"code": code, "message": "fetch failed"}).to_string(),
     }))
 }
@@ -68,7 +69,7 @@ fn without_a_code_the_status_counts() {
         (404, "refused"),
         (302, "unknown"),
     ] {
-        let html = HttpResponse { status, retry_after_ms: None, body: "<html>".into() };
+        let html = HttpResponse { status, retry_after_ms: None, date_ms: None, body: "<html>".into() };
         assert_eq!(name(&judge(Ok(html))), expected, "{status}");
     }
 }
@@ -77,13 +78,18 @@ fn without_a_code_the_status_counts() {
 fn no_answer_and_an_unreadable_success_are_unknown() {
     assert_eq!(name(&judge(Err(HttpError::Network))), "unknown");
     assert_eq!(name(&judge(Err(HttpError::Timeout))), "unknown");
-    let portal = HttpResponse { status: 200, retry_after_ms: None, body: "<html>Please sign in to the hotel".into() };
+    let portal = HttpResponse {
+        status: 200,
+        retry_after_ms: None,
+        date_ms: None,
+        body: "<html>Please sign in to the hotel".into(),
+    };
     assert_eq!(name(&judge(Ok(portal))), "unknown");
 }
 
 #[test]
 fn a_pause_is_as_long_as_the_server_says_if_that_can_be_read() {
-    let limited = HttpResponse { status: 429, retry_after_ms: Some(7_000), body: String::new() };
+    let limited = HttpResponse { status: 429, retry_after_ms: Some(7_000), date_ms: None, body: String::new() };
     assert!(matches!(judge(Ok(limited)), Outcome::RateLimited { retry_after_ms: Some(7_000), .. }));
 }
 
@@ -125,7 +131,8 @@ fn a_refused_conversation_needs_no_other_fact() {
 
 #[test]
 fn a_request_shows_neither_token_nor_text_in_debug_output() {
-    let target = Target { url: "https://x", api_key: "key", token: "secret-token", user_id: "u", timeout_ms: 1 };
+    let target =
+        Target { url: "https://x", api_key: "key", token: "secret-token", user_id: "u", role: "", timeout_ms: 1 };
     let request = sync(target, [("b1", None)].into_iter());
     assert!(request.headers.iter().any(|(_, value)| value == "Bearer secret-token"));
     assert!(!format!("{request:?}").contains("secret"));
@@ -178,10 +185,10 @@ fn each_status_of_a_conversation_is_read_and_another_one_is_not() {
 
 #[test]
 fn debug_output_says_how_much_and_not_what() {
-    let target = Target { url: "https://x", api_key: "key", token: "t", user_id: "u", timeout_ms: 1 };
+    let target = Target { url: "https://x", api_key: "key", token: "t", user_id: "u", role: "", timeout_ms: 1 };
     let request = ack(target, [("b1", 2, 1)].into_iter());
     assert_eq!(format!("{request:?}"), format!("POST https://x/rest/v1/rpc/chat_ack ({} bytes)", request.body.len()));
-    let response = HttpResponse { status: 200, retry_after_ms: None, body: "secret".into() };
+    let response = HttpResponse { status: 200, retry_after_ms: None, date_ms: None, body: "secret".into() };
     assert_eq!(format!("{response:?}"), "HTTP 200 (6 bytes)");
 }
 
@@ -233,7 +240,8 @@ fn the_whole_table_row_by_row() {
     ] {
         for status in statuses {
             for body in ["<html>", "", "{}", "{\"code\":\"of nobody\"}", "{\"code\":7}"] {
-                let outcome = judge(Ok(HttpResponse { status: *status, retry_after_ms: None, body: body.into() }));
+                let outcome =
+                    judge(Ok(HttpResponse { status: *status, retry_after_ms: None, date_ms: None, body: body.into() }));
                 assert_eq!((name(&outcome), verdict(&outcome)), (expected, failure), "{status} {body}");
             }
         }
@@ -259,7 +267,7 @@ fn a_request_to_send_is_one_post_of_all_that_the_server_needs() {
         metadata: json!({"a": 1}),
         created_at: 0,
     };
-    let target = Target { url: "https://x", api_key: "key", token: "jwt", user_id: "u1", timeout_ms: 7 };
+    let target = Target { url: "https://x", api_key: "key", token: "jwt", user_id: "u1", role: "", timeout_ms: 7 };
     let request = send(target, [&envelope].into_iter());
     assert_eq!(
         (request.url.as_str(), request.timeout_ms, request.keepalive),
@@ -275,7 +283,7 @@ fn a_request_to_send_is_one_post_of_all_that_the_server_needs() {
 
 #[test]
 fn requests_name_what_they_ask_for_and_answers_are_read_in_full() {
-    let target = Target { url: "https://x", api_key: "key", token: "jwt", user_id: "u1", timeout_ms: 7 };
+    let target = Target { url: "https://x", api_key: "key", token: "jwt", user_id: "u1", role: "", timeout_ms: 7 };
     let body = |request: HttpRequest| json::parse(&request.body).expect("JSON");
     assert_eq!(
         body(sync(target, [("b1", Some((4, "i"))), ("b2", None)].into_iter())),
@@ -311,3 +319,5 @@ fn the_refusals_of_rows_have_their_codes() {
         }
     }
 }
+
+mod plain;

@@ -98,7 +98,7 @@ async fn an_aborted_request_is_not_answered_and_the_others_are() {
     pause(50).await;
     http.abort(1);
     http.abort(7);
-    answers.until(&[Ok(HttpResponse { status: 200, retry_after_ms: None, body: "[]".into() })]).await;
+    answers.until(&[Ok(HttpResponse { status: 200, retry_after_ms: None, date_ms: None, body: "[]".into() })]).await;
     pause(400).await;
     assert_eq!(js("globalThis.aborted"), JsValue::from("https://example.test/1"));
 

@@ -247,7 +247,7 @@ fn change_target(rows: &mut [Value], row: &Value) {
 }
 
 fn respond(status: u16, body: &Value) -> HttpResponse {
-    HttpResponse { status, retry_after_ms: None, body: body.to_string() }
+    HttpResponse { status, retry_after_ms: None, date_ms: None, body: body.to_string() }
 }
 
 fn incarnation(restores: u32) -> String {

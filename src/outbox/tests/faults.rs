@@ -3,11 +3,11 @@
 use super::*;
 
 fn coded(status: u16, code: &str) -> Outcome {
-    judge(Ok(HttpResponse { status, retry_after_ms: None, body: json!({"code": code}).to_string() }))
+    judge(Ok(HttpResponse { status, retry_after_ms: None, date_ms: None, body: json!({"code": code}).to_string() }))
 }
 
 fn limited(retry_after_ms: Option<u64>) -> Outcome {
-    judge(Ok(HttpResponse { status: 429, retry_after_ms, body: String::new() }))
+    judge(Ok(HttpResponse { status: 429, retry_after_ms, date_ms: None, body: String::new() }))
 }
 
 /// All four attempts of the lanes at hand have failed; answers when the last one did.

@@ -43,7 +43,7 @@ fn answer(rows: &[(u8, &str)]) -> Outcome {
 }
 
 fn status(code: u16) -> Outcome {
-    judge(Ok(HttpResponse { status: code, retry_after_ms: None, body: String::new() }))
+    judge(Ok(HttpResponse { status: code, retry_after_ms: None, date_ms: None, body: String::new() }))
 }
 
 fn finish(outbox: &mut Outbox, now: u64, outcome: Outcome) -> Settlement {
@@ -185,7 +185,7 @@ fn the_success_of_one_lane_hurries_the_probe_of_another() {
 fn a_pause_that_the_server_asks_for_holds_up_every_lane() {
     let mut outbox = filled(&["a"]);
     take(&mut outbox, 0);
-    let limited = HttpResponse { status: 429, retry_after_ms: Some(9_000), body: String::new() };
+    let limited = HttpResponse { status: 429, retry_after_ms: Some(9_000), date_ms: None, body: String::new() };
     finish(&mut outbox, 0, judge(Ok(limited)));
     outbox.add(2, envelope("b", 2));
     assert_eq!(outbox.deadline(), Some(9_000));
@@ -197,7 +197,7 @@ fn a_pause_that_the_server_asks_for_holds_up_every_lane() {
 fn a_pause_of_years_is_not_believed() {
     let mut outbox = filled(&["a"]);
     take(&mut outbox, 1_000);
-    let limited = HttpResponse { status: 429, retry_after_ms: Some(u64::MAX), body: String::new() };
+    let limited = HttpResponse { status: 429, retry_after_ms: Some(u64::MAX), date_ms: None, body: String::new() };
     finish(&mut outbox, 1_000, judge(Ok(limited)));
     assert_eq!(outbox.deadline(), Some(601_000));
 }

@@ -34,7 +34,7 @@ pub fn response(reply: &Value) -> Result<HttpResponse, HttpError> {
         Value::String(text) => text.clone(),
         body => print(body),
     };
-    Ok(HttpResponse { status, retry_after_ms: retry_after(reply), body })
+    Ok(HttpResponse { status, retry_after_ms: retry_after(reply), date_ms: None, body })
 }
 
 /// Every number that the header's parser may give, up to the largest.

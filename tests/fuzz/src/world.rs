@@ -53,6 +53,7 @@ impl World {
             ticks_of_all: false,
             keep_messages: 50_000,
             request_timeout_ms: 10_000,
+            source: Default::default(),
         };
         Self {
             engine: Engine::new(config, 7),
@@ -276,7 +277,7 @@ impl World {
                 ])
             })),
         };
-        HttpResponse { status: 200, retry_after_ms: None, body: print(&answer) }
+        HttpResponse { status: 200, retry_after_ms: None, date_ms: None, body: print(&answer) }
     }
 
     fn take(&mut self, row: &Value) -> Value {

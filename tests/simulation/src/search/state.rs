@@ -474,6 +474,7 @@ impl Tab {
             ticks_of_all: false,
             keep_messages: 50_000,
             request_timeout_ms: 10_000,
+            source: Default::default(),
         };
         Self {
             engine: Engine::new(config, tab as u64 + 1),

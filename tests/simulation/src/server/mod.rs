@@ -179,7 +179,12 @@ impl Server {
         };
         let Some(body) = parse(&request.body) else { return respond(400, &error("PGRST102")) };
         if rules.max_body.is_some_and(|limit| request.body.len() > limit) {
-            return HttpResponse { status: 413, retry_after_ms: None, body: "<html>too large</html>".into() };
+            return HttpResponse {
+                status: 413,
+                retry_after_ms: None,
+                date_ms: None,
+                body: "<html>too large</html>".into(),
+            };
         }
         if text(&body, "expected_user") != Some(&user) {
             return respond(401, &error("PT401"));
@@ -248,7 +253,7 @@ pub fn error(code: &str) -> Value {
 }
 
 pub fn respond(status: u16, body: &Value) -> HttpResponse {
-    HttpResponse { status, retry_after_ms: None, body: print(body) }
+    HttpResponse { status, retry_after_ms: None, date_ms: None, body: print(body) }
 }
 
 fn stamp(at: Time) -> String {

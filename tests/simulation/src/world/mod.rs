@@ -289,6 +289,7 @@ impl World {
             ticks_of_all: false,
             keep_messages: 50_000,
             request_timeout_ms: 10_000,
+            source: Default::default(),
         }
     }
 

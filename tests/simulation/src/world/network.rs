@@ -122,7 +122,8 @@ impl World {
 
     /// Gateways, proxies and the database, each with its own bad days.
     fn answer_by_way(&mut self, http: &HttpRequest) -> HttpResponse {
-        let html = |status| HttpResponse { status, retry_after_ms: None, body: "<html>gateway</html>".into() };
+        let html =
+            |status| HttpResponse { status, retry_after_ms: None, date_ms: None, body: "<html>gateway</html>".into() };
         let coded = |status, code: &str| respond(status, &error(code));
         if self.strikes(Fault::Unauthorized) {
             return match self.rng.u32(0..5) {
@@ -138,7 +139,7 @@ impl World {
         }
         if self.strikes(Fault::RateLimited) {
             let retry_after_ms = self.rng.bool().then(|| self.rng.u64(0..20_000));
-            return HttpResponse { status: 429, retry_after_ms, body: String::new() };
+            return HttpResponse { status: 429, retry_after_ms, date_ms: None, body: String::new() };
         }
         if self.strikes(Fault::Serialization) {
             let code = *self.rng.choice(&["40001", "40P01", "55P03", "57014", "08006", "53300"]).unwrap_or(&"40001");
@@ -169,7 +170,7 @@ impl World {
         if self.strikes(Fault::Garbage) {
             let body =
                 *self.rng.choice(&["<html>hotel", "{}", "[]", "null", "[{\"id\":7}]", "[[]]", "\"\""]).unwrap_or(&"");
-            return HttpResponse { status: 200, retry_after_ms: None, body: body.into() };
+            return HttpResponse { status: 200, retry_after_ms: None, date_ms: None, body: body.into() };
         }
         response
     }

@@ -1,0 +1,186 @@
+//! The app's own table of messages: one insert, one look-up, and windows of it in the order of their times.
+//!
+//! Such a table counts nothing, so a row's `seq` is made of its time: microseconds since 1970, and one more than the row
+//! before it where two have the same. Every client comes to the same numbers, and there are no holes in them.
+
+use super::{HttpRequest, Target};
+use crate::{
+    json::{Object, Value, owned, print, text},
+    message::{Envelope, Kind, MessageId, StoredMessage, iso8601, micros},
+};
+
+/// Rows of one window.
+pub const WINDOW_ROWS: usize = 200;
+
+/// Names that need no quoting: whoever makes it checks that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnTable {
+    pub name: String,
+    pub id: String,
+    pub conversation_id: String,
+    pub sender_role: String,
+    pub content: String,
+    pub created_at: String,
+    /// Those that a table may lack.
+    pub sender_id: Option<String>,
+    pub message_type: Option<String>,
+    pub metadata: Option<String>,
+    /// The role that this client writes into its rows. Without a column for the sender, its own rows are those of this
+    /// role.
+    pub role: String,
+}
+
+/// Where a window begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// The newest rows, at first contact.
+    Newest,
+    /// Whatever has this time or a later one, in microseconds since 1970.
+    At(u64),
+    /// Behind the last row of the window before: its time, as the server spelled it, and its id.
+    Behind(String, String),
+}
+
+/// Rows in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    pub rows: Vec<StoredMessage>,
+    /// There may be more in the direction in which it was read.
+    pub full: bool,
+}
+
+impl OwnTable {
+    /// Names what is cached of it: another table's rows are not this one's.
+    pub fn incarnation(&self) -> String {
+        let mut name = String::from("table:");
+        name.push_str(&self.name);
+        name
+    }
+
+    pub fn insert(&self, target: Target<'_>, row: &Envelope) -> HttpRequest {
+        let mut body = Object::default();
+        let mut put = |column: Option<&String>, value: Value| {
+            if let Some(column) = column {
+                body.push(column.clone(), value);
+            }
+        };
+        put(Some(&self.id), row.id.as_str().into());
+        put(Some(&self.conversation_id), row.conversation_id.as_str().into());
+        put(Some(&self.sender_role), self.role.as_str().into());
+        put(Some(&self.content), row.content.as_str().into());
+        put(self.sender_id.as_ref(), target.user_id.into());
+        put(self.message_type.as_ref(), row.message_type.as_str().into());
+        put(self.metadata.as_ref(), row.metadata.clone());
+        let mut http = get(target, &format!("{}?select={}", self.name, self.columns()));
+        http.headers.push(("Content-Type", "application/json".to_owned()));
+        http.headers.push(("Prefer", "return=representation".to_owned()));
+        http.body = print(&body.into());
+        http
+    }
+
+    pub fn look_up(&self, target: Target<'_>, row: &Envelope) -> HttpRequest {
+        let of = equals(&self.conversation_id, &row.conversation_id);
+        get(target, &format!("{}?select={}&{}=eq.{}&{of}", self.name, self.columns(), self.id, row.id))
+    }
+
+    pub fn window(&self, target: Target<'_>, conversation_id: &str, start: &Start) -> HttpRequest {
+        let (at, id) = (&self.created_at, &self.id);
+        let (bound, way) = match start {
+            Start::Newest => (String::new(), "desc"),
+            Start::At(from) => (format!("&{at}=gte.{}", iso8601(from / 1_000)), "asc"),
+            Start::Behind(time, last) => {
+                let time = encode(time);
+                (format!("&or=({at}.gt.%22{time}%22,and({at}.eq.%22{time}%22,{id}.gt.{last}))"), "asc")
+            }
+        };
+        let (name, columns, of) = (&self.name, self.columns(), equals(&self.conversation_id, conversation_id));
+        get(target, &format!("{name}?select={columns}&{of}{bound}&order={at}.{way},{id}.{way}&limit={WINDOW_ROWS}"))
+    }
+
+    /// `None` unless every row can be read: one that is left out would be lost without a word.
+    pub fn read_window(&self, body: &Value, conversation_id: &str, user_id: &str, start: &Start) -> Option<Window> {
+        let found = body.as_array()?;
+        let mut rows: Vec<StoredMessage> =
+            found.iter().map(|row| self.read(row, conversation_id, user_id)).collect::<Option<_>>()?;
+        if *start == Start::Newest {
+            rows.reverse();
+        }
+        let mut least = 0;
+        for row in &mut rows {
+            row.seq = row.seq.max(least);
+            least = row.seq + 1;
+        }
+        Some(Window { rows, full: found.len() >= WINDOW_ROWS })
+    }
+
+    pub fn read(&self, row: &Value, conversation_id: &str, user_id: &str) -> Option<StoredMessage> {
+        let created_at = owned(row, &self.created_at)?;
+        let sender_role = text(row, &self.sender_role).unwrap_or_default();
+        let sender_id = match &self.sender_id {
+            Some(column) => owned(row, column),
+            None => (sender_role == self.role).then(|| user_id.to_owned()),
+        };
+        let optional = |column: &Option<String>| column.as_ref().and_then(|column| row.get(column));
+        let metadata = optional(&self.metadata).filter(|value| value.as_object().is_some());
+        Some(StoredMessage {
+            id: MessageId::parse(text(row, &self.id)?)?,
+            conversation_id: conversation_id.to_owned(),
+            seq: micros(&created_at)?,
+            kind: Kind::Message,
+            target_id: None,
+            sender_id,
+            sender_role: sender_role.to_owned(),
+            content: text(row, &self.content).unwrap_or_default().to_owned(),
+            message_type: optional(&self.message_type).and_then(Value::as_str).unwrap_or("text").to_owned(),
+            metadata: metadata.cloned().unwrap_or_else(crate::json::empty_object),
+            created_at,
+            edited_at: None,
+            deleted_at: None,
+        })
+    }
+
+    fn columns(&self) -> String {
+        let mut columns = String::new();
+        let needed = [&self.id, &self.sender_role, &self.content, &self.created_at];
+        let optional = [&self.sender_id, &self.message_type, &self.metadata].into_iter().flatten();
+        for column in needed.into_iter().chain(optional) {
+            if !columns.is_empty() {
+                columns.push(',');
+            }
+            columns.push_str(column);
+        }
+        columns
+    }
+}
+
+/// A request to the Data API for what stands behind `/rest/v1/`.
+pub(super) fn get(target: Target<'_>, what: &str) -> HttpRequest {
+    HttpRequest {
+        url: format!("{}/rest/v1/{what}", target.url),
+        headers: vec![("apikey", target.api_key.to_owned()), ("Authorization", format!("Bearer {}", target.token))],
+        body: String::new(),
+        timeout_ms: target.timeout_ms,
+        keepalive: false,
+    }
+}
+
+/// The filter of a query.
+pub(super) fn equals(column: &str, value: &str) -> String {
+    format!("{column}=eq.{}", encode(value))
+}
+
+/// As part of a URL's query.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            for nibble in [byte >> 4, byte & 0x0f] {
+                encoded.push(char::from(if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }));
+            }
+        }
+    }
+    encoded
+}
