@@ -6,6 +6,7 @@
 use super::{
     Effect, Engine, OperationId, Phase, Problem, Request, Shown,
     reading::{PAGE, RELOAD_TIMEOUT_MS, cached_rows, keep},
+    table::UNREADABLE,
 };
 use crate::{
     json::{Value, object},
@@ -188,7 +189,10 @@ impl Engine {
         for (conversation_id, before) in std::mem::take(&mut self.history.asks) {
             let incarnation = self.sync.track(&conversation_id).incarnation.clone();
             let target = self.config.target(&jwt, &self.user_id);
-            let http = rest::older(target, &conversation_id, before, &incarnation);
+            let http = match &self.config.source.table {
+                Some(table) => table.window(target, &conversation_id, &rest::Start::Before(before)),
+                None => rest::older(target, &conversation_id, before, &incarnation),
+            };
             let request = self.expect(Request::Older { conversation_id, before, jwt: jwt.clone() });
             self.effects.push_back(Effect::Http { request, http });
         }
@@ -204,7 +208,13 @@ impl Engine {
         let outcome = rest::judge(result);
         self.note_token(jwt, &outcome);
         let (answer, error) = match outcome {
-            Outcome::Answer(body) => (body, None),
+            Outcome::Answer(body) => match &self.config.source.table {
+                None => (body, None),
+                Some(table) => match table.read_page(&body, &conversation_id, &self.user_id, before) {
+                    Some(answer) => (answer, None),
+                    None => (Value::Null, Some(("unreadable_row".to_owned(), UNREADABLE.to_owned()))),
+                },
+            },
             Outcome::Unauthorized => return self.hear_ask(conversation_id, before),
             Outcome::Unknown(failure) if failure.http_status.is_none() => {
                 (Value::Null, Some(("offline_history".to_owned(), OFFLINE.to_owned())))

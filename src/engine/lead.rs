@@ -96,6 +96,7 @@ impl Engine {
             conversation.read = conversation.read.max(shown.read);
         }
         self.forget_people();
+        self.joined.clear();
         self.desire_channels();
         self.realtime.start(self.now.mono);
         self.sync.set_live(self.now.mono, false);

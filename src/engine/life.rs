@@ -136,11 +136,18 @@ impl Engine {
         let Some(event) = self.on_side_event(event) else { return };
         match event {
             Event::State(SocketState::Backoff { failures, .. }) => self.health.set_failures(failures),
-            Event::State(_) | Event::PresenceState { .. } | Event::PresenceDiff { .. } | Event::Change { .. } => {}
+            Event::State(_) | Event::PresenceState { .. } | Event::PresenceDiff { .. } => {}
+            Event::Change { topic, change, errors, .. } => self.on_change(&topic, &change, errors.is_empty()),
+            Event::ChannelReady { topic } | Event::ChannelLost { topic } if self.is_of_table(&topic) => {
+                self.table_channel_changed(&topic);
+            }
             Event::ChannelReady { .. } => {
                 self.health.set_ready(true);
                 self.clear_problem("realtime_refused");
                 self.sync.set_live(now, true);
+                if self.reads_table() {
+                    self.table_is_live(now);
+                }
                 self.sync.all_due();
                 self.outbox.resume();
             }

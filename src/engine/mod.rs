@@ -24,6 +24,7 @@ mod reading;
 mod receipts;
 mod room;
 mod storage;
+mod table;
 
 use std::collections::VecDeque;
 
@@ -43,7 +44,7 @@ use crate::{
     outbox::{Act, Change, Outbox, Settlement},
     people::{People, Screens, Typist},
     realtime::{self, Realtime},
-    rest::{Doubt, Outcome},
+    rest::{Doubt, Outcome, OwnTable, Start},
     session::Session,
     store::{MAX_NUMBER, Operation, StoreError, Transaction},
     sync::{Sync, SyncState},
@@ -123,6 +124,8 @@ enum Request {
     },
     Sync {
         jwt: String,
+        /// Of a table: the conversation, and where its window begins.
+        window: Option<(String, Start)>,
     },
     Ack {
         jwt: String,
@@ -272,6 +275,8 @@ pub struct Engine {
     saving: LiteMap<String, Option<Vec<Operation>>>,
     /// The cache may have become larger than it should be.
     trim_due: bool,
+    /// The conversations whose changes are told live, where a table is read.
+    joined: Vec<String>,
     /// After a read or a lead that the database refused.
     store_not_before: u64,
     /// Another tab may have added rows.
@@ -322,7 +327,7 @@ impl Engine {
             acts: VecDeque::new(),
             acts_unread: false,
             relays: Vec::new(),
-            sync: Sync::new(seeds.u64(..)),
+            sync: Sync::new(seeds.u64(..)).windowed(config.source.table.as_ref().map(OwnTable::incarnation)),
             role: Role::Aside,
             tab: seeds.u64(..=MAX_NUMBER),
             watch: Watch::new(seeds.u64(..JITTER_MS)),
@@ -347,6 +352,7 @@ impl Engine {
             last_generation: 0,
             saving: LiteMap::new(),
             trim_due: false,
+            joined: Vec::new(),
             store_not_before: 0,
             unread: false,
             beat_at: 0,
@@ -483,7 +489,7 @@ impl Engine {
         match self.requests.remove(&request) {
             Some(Request::Send { jwt }) => self.send_answered(&jwt, result),
             Some(Request::LookUp { jwt, doubt }) => self.looked_up(&jwt, doubt, result),
-            Some(Request::Sync { jwt }) => self.sync_answered(&jwt, result),
+            Some(Request::Sync { jwt, window }) => self.sync_answered(&jwt, window, result),
             Some(Request::Older { conversation_id, before, jwt }) => {
                 self.older_answered(conversation_id, before, &jwt, result);
             }
@@ -527,6 +533,7 @@ impl Engine {
             self.pump_history();
             self.acknowledge();
             self.trim();
+            self.join_conversations();
             self.pump_realtime();
         }
         if self.wants_token() && self.session.ask(self.now.mono) {

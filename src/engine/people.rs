@@ -46,6 +46,9 @@ impl Engine {
     }
 
     pub(super) fn desire_channels(&mut self) {
+        if let Some(desired) = self.table_channels() {
+            return self.realtime.set_desired(self.now.mono, desired);
+        }
         let inbox = ChannelConfig { private: true, replication_ready: true, ..ChannelConfig::default() };
         let open = ChannelConfig {
             private: true,

@@ -5,7 +5,7 @@ use crate::{
     engine::Effect,
     json::{Value, number, text},
     message::{Kind, Member, StoredMessage},
-    rest::{self, HttpError, HttpResponse, Outcome, SyncStatus},
+    rest::{self, HttpError, HttpResponse, Outcome, Start, SyncStatus},
     store::{Key, MAX_NUMBER, Operation, Reply, StoreError, StoreResult, Table, Transaction, is_known},
     sync::{Conversation, Merge, Synced},
     tabs::TabMessage,
@@ -79,7 +79,7 @@ impl Engine {
     /// What is known of the conversation says from where to read; then both are read at once, so that they fit together.
     pub(super) fn conversation_read(&mut self, conversation_id: String, result: StoreResult) {
         let record = match result.as_deref() {
-            Ok([Reply::Value(Some(record))]) => Conversation::from_record(record),
+            Ok([Reply::Value(Some(record))]) => self.known(record),
             Ok(_) => None,
             Err(error) => return self.read_failed(error),
         };
@@ -90,6 +90,7 @@ impl Engine {
         let page = record.cursor.saturating_sub(PAGE - 1);
         let joins = shown.low > 0 && shown.incarnation == record.incarnation;
         let from = if joins { page.min(shown.through + 1) } else { page }.max(record.low);
+        let from = if self.reads_table() { record.low } else { from };
         let get = Operation::Get { table: Table::Conversations, key: Key::Text(conversation_id.clone()) };
         let list = Operation::List {
             table: Table::Messages,
@@ -102,7 +103,7 @@ impl Engine {
     pub(super) fn rows_read(&mut self, conversation_id: &str, from: u64, result: StoreResult) {
         match result.as_deref() {
             Ok([Reply::Value(Some(record)), Reply::List(rows)]) => {
-                if let Some(record) = Conversation::from_record(record) {
+                if let Some(record) = self.known(record) {
                     self.take_cached(conversation_id, from, record, rows);
                 }
                 self.storage_works();
@@ -180,8 +181,10 @@ impl Engine {
             Ok([Reply::List(records)]) => {
                 self.cursors_read = true;
                 self.trim_due = true;
-                for conversation in records.iter().filter_map(Conversation::from_record) {
-                    self.sync.restore(conversation);
+                for record in records {
+                    if let Some(conversation) = self.known(record) {
+                        self.sync.restore(conversation);
+                    }
                 }
                 for conversation_id in self.shown_ids() {
                     self.load(conversation_id);
@@ -226,17 +229,26 @@ impl Engine {
         }
         let Some(token) = self.session.token(now, &self.user_id) else { return };
         let jwt = token.jwt.clone();
+        if self.reads_table() {
+            return self.read_table(jwt);
+        }
         let cursors = self.sync.take_request(now);
         if cursors.is_empty() {
             return self.sync.abandon();
         }
         let target = self.config.target(&jwt, &self.user_id);
         let http = rest::sync(target, cursors.into_iter());
-        let request = self.expect(Request::Sync { jwt });
+        let request = self.expect(Request::Sync { jwt, window: None });
         self.effects.push_back(Effect::Http { request, http });
     }
 
-    pub(super) fn sync_answered(&mut self, jwt: &str, result: Result<HttpResponse, HttpError>) {
+    pub(super) fn sync_answered(
+        &mut self,
+        jwt: &str,
+        window: Option<(String, Start)>,
+        result: Result<HttpResponse, HttpError>,
+    ) {
+        let server_ms = result.as_ref().ok().and_then(|response| response.date_ms);
         let outcome = rest::judge(result);
         self.note_token(jwt, &outcome);
         let failure = match outcome {
@@ -245,12 +257,16 @@ impl Engine {
                     self.outbox.resume();
                 }
                 self.outbox.probe_soon(self.now.mono);
-                let synced = self.sync.answered(self.now.mono, rest::read_sync(&body), &self.user_id);
                 self.clear_problem("schema_missing");
+                if let Some((id, start)) = window {
+                    return self.window_answered(&id, &start, &body, server_ms);
+                }
+                let synced = self.sync.answered(self.now.mono, rest::read_sync(&body), &self.user_id);
                 return synced.into_iter().for_each(|(id, synced)| self.synced(id, synced));
             }
             Outcome::Unauthorized => return self.sync.abandon(),
             Outcome::SchemaMissing(failure) => {
+                let failure = self.config.source.misfit(failure);
                 self.problem(None, &failure.code, &failure.message);
                 failure
             }
@@ -275,7 +291,7 @@ impl Engine {
         }
     }
 
-    fn synced(&mut self, conversation_id: String, synced: Synced) {
+    pub(super) fn synced(&mut self, conversation_id: String, synced: Synced) {
         match synced {
             Synced::Merged(merge) => {
                 self.clear_conversation_problem(&conversation_id);
@@ -361,7 +377,7 @@ impl Engine {
             timeline.put(message.clone());
         }
         self.note_evidence(&message);
-        let merge = self.sync.track(&conversation_id).take_row(message, &self.user_id);
+        let merge = self.sync.take_in(message, &self.user_id);
         self.integrate(&conversation_id, merge, false);
     }
 

@@ -13,7 +13,12 @@ const PORTION: u64 = 500;
 impl Engine {
     /// In an idle moment, one small transaction.
     pub(super) fn trim(&mut self) {
-        let busy = self.writing || self.outbox.is_in_flight() || !self.saving.is_empty() || !self.accepting.is_empty();
+        // Places in a table count no rows.
+        let busy = self.reads_table()
+            || self.writing
+            || self.outbox.is_in_flight()
+            || !self.saving.is_empty()
+            || !self.accepting.is_empty();
         if !self.trim_due || busy || !self.cursors_read || self.role.generation().is_none() {
             return;
         }
@@ -31,7 +36,7 @@ impl Engine {
     /// at. Answers whether there was any.
     pub(super) fn make_room(&mut self) -> bool {
         let Some(generation) = self.role.generation() else { return false };
-        let free = self.sync.iter().map(|held| &held.id).filter(|id| !self.saving.contains_key(*id));
+        let free = self.sync.ids().filter(|id| !self.saving.contains_key(*id));
         let free: Vec<String> = free.cloned().collect();
         let mut shortened = false;
         for id in &free {
@@ -54,6 +59,9 @@ impl Engine {
     }
 
     fn shorten(&mut self, id: &str, rows: u64) -> bool {
+        if self.reads_table() {
+            return false;
+        }
         let Some(held) = self.sync.get_mut(id).filter(|held| held.is_settled()) else { return false };
         if !held.shorten(rows, PAGE) {
             return false;

@@ -75,6 +75,10 @@ impl Health {
         }
     }
 
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
     /// Another tab was connected for this one.
     pub fn note_connected(&mut self) {
         self.was_ready = true;

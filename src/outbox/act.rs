@@ -201,10 +201,8 @@ impl Outbox {
 
 /// Where nothing but messages can be sent, a row is given up by forgetting it, and what may have arrived stays as it is.
 fn plainly(act: &Act, changes: Vec<Change>) -> Result<Vec<Change>, Rejection> {
-    const UNSUPPORTED: Rejection = Rejection {
-        code: "unsupported",
-        message: "unable to change what may have arrived; because this way in takes new messages and nothing else",
-    };
+    const UNSUPPORTED: Rejection =
+        Rejection { code: "unsupported", because: "this way in takes new messages, and it may have arrived" };
     let plain = |change: Change| match change {
         Change::Put { key, envelope, .. } if envelope.is_tombstone() => match act {
             Act::Cancel { .. } => Err(UNSUPPORTED),

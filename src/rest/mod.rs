@@ -29,7 +29,7 @@ pub use rpc::{
     send, sync,
 };
 pub use source::{Doubt, Source, unsupported};
-pub use table::{OwnTable, Start, Window};
+pub use table::{OF_TABLE, OwnTable, Start, Window};
 
 /// A POST of JSON at one constant URL per function, which costs one preflight in two hours; or a GET.
 #[derive(Clone, PartialEq, Eq)]

@@ -5,10 +5,12 @@
 
 use super::{HttpRequest, Target};
 use crate::{
-    json::{Object, Value, owned, print, text},
+    json::{Object, Value, list, object, owned, print, text},
     message::{Envelope, Kind, MessageId, StoredMessage, iso8601, micros},
 };
 
+/// How names of what is cached of a table begin; no other's begin like this.
+pub const OF_TABLE: &str = "table:";
 /// Rows of one window.
 pub const WINDOW_ROWS: usize = 200;
 
@@ -37,8 +39,10 @@ pub enum Start {
     Newest,
     /// Whatever has this time or a later one, in microseconds since 1970.
     At(u64),
-    /// Behind the last row of the window before: its time, as the server spelled it, and its id.
-    Behind(String, String),
+    /// The newest rows that have an earlier time, in microseconds since 1970.
+    Before(u64),
+    /// Behind the last row of the window before: its time, as the server spelled it, its id, and its place.
+    Behind(String, String, u64),
 }
 
 /// Rows in order.
@@ -52,7 +56,7 @@ pub struct Window {
 impl OwnTable {
     /// Names what is cached of it: another table's rows are not this one's.
     pub fn incarnation(&self) -> String {
-        let mut name = String::from("table:");
+        let mut name = String::from(OF_TABLE);
         name.push_str(&self.name);
         name
     }
@@ -87,8 +91,14 @@ impl OwnTable {
         let (at, id) = (&self.created_at, &self.id);
         let (bound, way) = match start {
             Start::Newest => (String::new(), "desc"),
+            Start::Before(time) => {
+                let fraction = 1_000_000 + time % 1_000_000;
+                let second = iso8601(time / 1_000_000 * 1_000);
+                let second = second.trim_end_matches(".000Z");
+                (format!("&{at}=lt.{second}.{}Z", &fraction.to_string()[1..]), "desc")
+            }
             Start::At(from) => (format!("&{at}=gte.{}", iso8601(from / 1_000)), "asc"),
-            Start::Behind(time, last) => {
+            Start::Behind(time, last, _) => {
                 let time = encode(time);
                 (format!("&or=({at}.gt.%22{time}%22,and({at}.eq.%22{time}%22,{id}.gt.{last}))"), "asc")
             }
@@ -102,15 +112,35 @@ impl OwnTable {
         let found = body.as_array()?;
         let mut rows: Vec<StoredMessage> =
             found.iter().map(|row| self.read(row, conversation_id, user_id)).collect::<Option<_>>()?;
-        if *start == Start::Newest {
+        let full = found.len() >= WINDOW_ROWS;
+        if matches!(start, Start::Newest | Start::Before(_)) {
             rows.reverse();
+            // Some of the same time may have been cut off: the end is between two times.
+            let cut = rows.first().map(|row| row.seq).filter(|cut| rows.last().is_some_and(|row| row.seq != *cut));
+            rows.retain(|row| !full || Some(row.seq) != cut);
         }
-        let mut least = 0;
+        let mut least = if let Start::Behind(_, _, place) = start { place + 1 } else { 0 };
         for row in &mut rows {
             row.seq = row.seq.max(least);
             least = row.seq + 1;
         }
-        Some(Window { rows, full: found.len() >= WINDOW_ROWS })
+        Some(Window { rows, full })
+    }
+
+    /// A page of history, in the words of `chat_sync`'s answer.
+    pub fn read_page(&self, body: &Value, conversation_id: &str, user_id: &str, before: u64) -> Option<Value> {
+        let Window { rows, full } = self.read_window(body, conversation_id, user_id, &Start::Before(before))?;
+        let first = rows.first().filter(|_| full).map_or(1, |row| row.seq);
+        let page = object(vec![
+            ("conversation_id", conversation_id.into()),
+            ("status", "ok".into()),
+            ("incarnation", self.incarnation().into()),
+            ("last_seq", (before - 1).into()),
+            ("through_seq", (before - 1).into()),
+            ("first_seq", first.into()),
+            ("rows", list(rows.iter().map(StoredMessage::to_row))),
+        ]);
+        Some(list([page].into_iter()))
     }
 
     pub fn read(&self, row: &Value, conversation_id: &str, user_id: &str) -> Option<StoredMessage> {

@@ -1,5 +1,6 @@
 //! What is held of one conversation: a covered interval of `seq`, and everybody's watermarks.
 
+use super::window::Progress;
 use crate::{
     json::{Value, list, number, object, owned},
     message::{Member, StoredMessage},
@@ -43,6 +44,7 @@ pub struct Conversation {
     unsaved: bool,
     /// Writes refused in a row.
     refusals: u32,
+    pub(super) progress: Progress,
 }
 
 /// What was known when a request was built.
@@ -84,6 +86,7 @@ impl Conversation {
             ahead: Vec::new(),
             unsaved: false,
             refusals: 0,
+            progress: Progress::default(),
         }
     }
 
@@ -184,6 +187,7 @@ impl Conversation {
         if std::mem::take(&mut self.unsaved) {
             self.cursor = self.stored;
             self.low = self.low.max(self.stored_low);
+            self.progress = Progress::default();
             if self.stored == 0 {
                 self.incarnation.clear();
             }

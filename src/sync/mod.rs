@@ -6,6 +6,7 @@
 //! ending below the cursor that was asked from, mean another database: the cache is dropped.
 
 mod conversation;
+mod window;
 
 use litemap::LiteMap;
 
@@ -57,6 +58,8 @@ pub enum Synced {
 #[derive(Debug, Clone)]
 pub struct Sync {
     conversations: LiteMap<String, Conversation>,
+    /// Cached, and nobody looks at them: where conversations are read one by one, these are not.
+    dormant: LiteMap<String, Conversation>,
     /// What the request under way asks for.
     flight: Option<Vec<(String, Asked)>>,
     failures: usize,
@@ -64,6 +67,8 @@ pub struct Sync {
     live: bool,
     reconcile_at: u64,
     resets: u32,
+    /// Conversations are read one by one, in windows by time, of what has this name.
+    windows_of: Option<String>,
     rng: fastrand::Rng,
 }
 
@@ -71,12 +76,14 @@ impl Sync {
     pub fn new(seed: u64) -> Self {
         Self {
             conversations: LiteMap::new(),
+            dormant: LiteMap::new(),
             flight: None,
             failures: 0,
             not_before: 0,
             live: false,
             reconcile_at: u64::MAX,
             resets: 0,
+            windows_of: None,
             rng: fastrand::Rng::with_seed(seed),
         }
     }
@@ -95,12 +102,17 @@ impl Sync {
 
     /// The conversation of this id; one that is new here is due.
     pub fn track(&mut self, id: &str) -> &mut Conversation {
-        self.conversations.entry(id.to_owned()).or_insert_with(|| Conversation::new(id))
+        let dormant = self.dormant.remove(id);
+        self.conversations.entry(id.to_owned()).or_insert_with(|| dormant.unwrap_or_else(|| Conversation::new(id)))
     }
 
     /// What the cache holds of a conversation. What was heard of it in the meantime is kept.
     pub fn restore(&mut self, conversation: Conversation) {
         let id = conversation.id.clone();
+        if self.windows_of.is_some() && conversation.is_known() && !self.conversations.contains_key(&id) {
+            self.dormant.insert(id, conversation);
+            return;
+        }
         if let Some(held) = self.conversations.insert(id.clone(), conversation)
             && let Some(conversation) = self.conversations.get_mut(&id)
         {
@@ -108,13 +120,20 @@ impl Sync {
         }
     }
 
+    /// Of everything that is cached.
+    pub fn ids(&self) -> impl Iterator<Item = &String> {
+        self.conversations.keys().chain(self.dormant.keys())
+    }
+
     pub fn forget(&mut self, id: &str) {
+        self.dormant.remove(id);
         self.conversations.remove(id);
     }
 
     /// What is remembered is not believed any more.
     pub fn forget_all(&mut self) {
         self.conversations.clear();
+        self.dormant.clear();
         self.flight = None;
     }
 
@@ -151,6 +170,11 @@ impl Sync {
         self.not_before = 0;
     }
 
+    /// What is due is asked for when other sessions of the database see what was told live.
+    pub fn after_a_moment(&mut self, now: u64) {
+        self.not_before = self.not_before.max(now + LAG_PAUSE_MS);
+    }
+
     pub fn set_live(&mut self, now: u64, live: bool) {
         if self.live != live || self.reconcile_at == u64::MAX {
             self.live = live;
@@ -177,6 +201,7 @@ impl Sync {
                 first_pages += usize::from(conversation.due && !conversation.is_known());
                 conversation.due && (conversation.is_known() || first_pages <= FIRST_PAGES)
             })
+            .take(if self.windows_of.is_some() { 1 } else { usize::MAX })
             .map(|conversation| (conversation.id.clone(), conversation.ask()))
             .collect();
         let asked: Vec<_> = flight

@@ -96,6 +96,17 @@ impl Timeline {
         self.stored.keys().next().copied()
     }
 
+    /// Where a row of this id stands, or may stand: from this `seq` on, where nothing else does.
+    pub fn place(&self, id: &MessageId, mut seq: u64) -> u64 {
+        if let Some(place) = self.places.get(id) {
+            return *place;
+        }
+        while self.stored.contains_key(&seq) {
+            seq += 1;
+        }
+        seq
+    }
+
     /// Forget what the server stored below this `seq`.
     pub fn drop_below(&mut self, seq: u64) {
         while let Some(first) = self.first().filter(|first| *first < seq) {

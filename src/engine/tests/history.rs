@@ -226,7 +226,12 @@ fn a_server_that_refuses_and_an_answer_that_cannot_be_read_are_told_by_code() {
     assert_eq!(world.failure_of(70).as_deref(), Some("forbidden"));
     world.holds_syncs = true;
     world.command(older(71));
-    world.answer_sync(Ok(crate::rest::HttpResponse { status: 200, retry_after_ms: None, body: "[{}]".into() }));
+    world.answer_sync(Ok(crate::rest::HttpResponse {
+        status: 200,
+        retry_after_ms: None,
+        date_ms: None,
+        body: "[{}]".into(),
+    }));
     assert_eq!(world.failure_of(71).as_deref(), Some("server"));
     world.command(older(72));
     world.answer_sync(Err(HttpError::Network));

@@ -39,6 +39,10 @@ pub struct Server {
     pub page: Option<u64>,
     /// So many requests for rows come with a token that has expired.
     pub expired: u32,
+    /// An app's own table.
+    pub own: super::own::Own,
+    /// What an app's endpoint answers to what it stored, in place of the row.
+    pub endpoint_says: Option<(u16, Value)>,
     /// What goes out live, as broadcasts of the inbox.
     pub live: Vec<(&'static str, Value)>,
 }
@@ -69,6 +73,9 @@ impl Server {
     }
 
     pub fn answer(&mut self, now: u64, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+        if !request.url.contains("/rpc/") {
+            return self.answer_plainly(now, request);
+        }
         let function = request.url.rsplit('/').next().unwrap_or_default().to_owned();
         self.requests.push((now, function.clone()));
         let fault =
@@ -93,6 +100,44 @@ impl Server {
         match fault {
             Some(Fault::LoseAnswer) => Err(HttpError::Timeout),
             _ => Ok(response),
+        }
+    }
+
+    /// The app's own table, and the app's own endpoint, which stores in the managed schema.
+    fn answer_plainly(&mut self, now: u64, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.own.at(now);
+        let fault = if request.body.is_empty() { None } else { self.own.faults.pop_front() };
+        match fault {
+            Some(Fault::Refuse) => return Err(HttpError::Network),
+            Some(Fault::Status(status, code)) => return Ok(respond(status, &json!({"code": code}))),
+            _ => {}
+        }
+        let response = if request.url.starts_with(super::own::ENDPOINT) {
+            self.endpoint(&crate::json::parse(&request.body).expect("the engine sends JSON"))
+        } else if let Some((_, query)) = request.url.split_once("/chat_messages?id=eq.") {
+            self.own.look_ups += 1;
+            let rows = self.rows.values().flatten().filter(|row| query.starts_with(row["id"].as_str().unwrap_or("-")));
+            respond(200, &Value::Array(rows.cloned().collect()))
+        } else {
+            self.own.answer(request)
+        };
+        match fault {
+            Some(Fault::LoseAnswer) => Err(HttpError::Timeout),
+            _ => Ok(response),
+        }
+    }
+
+    fn endpoint(&mut self, body: &Value) -> HttpResponse {
+        let mut row = body.clone();
+        row["kind"] = "message".into();
+        row["target_id"] = Value::Null;
+        let user = body["expected_user"].as_str().unwrap_or_default().to_owned();
+        let answers = crate::json::parse(&self.send(&user, &Value::Array(vec![row])).body).expect("an answer");
+        match (answers[0]["status"].as_str(), &self.endpoint_says) {
+            (Some("duplicate"), _) => respond(409, &json!({"error": "seen before"})),
+            (Some("stored"), Some((status, says))) => respond(*status, says),
+            (Some("stored"), None) => respond(201, &answers[0]),
+            _ => respond(422, &json!({"error": "no"})),
         }
     }
 

@@ -165,7 +165,8 @@ impl World {
 
     /// The tab dies and a new one starts on the same database and server.
     pub fn restart(&mut self) {
-        let old = std::mem::replace(self, Self::new());
+        let config = self.engine.config.clone();
+        let old = std::mem::replace(self, Self::with(|fresh| *fresh = config));
         self.store = old.store;
         self.server = old.server;
         self.now = old.now;
@@ -452,12 +453,18 @@ impl World {
         let (Some(epoch), Some(topic)) = (self.socket.filter(|_| self.live && self.online), self.topic.clone()) else {
             return false;
         };
+        let changes = std::mem::take(&mut self.server.own.live);
+        for change in &changes {
+            let frame =
+                json!([null, null, "realtime:surechat-rows:b1", "postgres_changes", {"data": change, "ids": [1]}]);
+            self.engine.handle(self.now, Input::Socket(realtime::Input::Text { epoch, text: frame.to_string() }));
+        }
         for (event, payload) in &live {
             let frame =
                 json!([null, null, topic, "broadcast", {"type": "broadcast", "event": event, "payload": payload}]);
             self.engine.handle(self.now, Input::Socket(realtime::Input::Text { epoch, text: frame.to_string() }));
         }
-        !live.is_empty()
+        !live.is_empty() || !changes.is_empty()
     }
 
     fn perform(&mut self, effect: Effect) -> Vec<Input> {
@@ -492,7 +499,7 @@ impl World {
                 self.keepalives.push(http);
                 Vec::new()
             }
-            Effect::Http { request, http } if self.holds_sends && http.url.ends_with("chat_send") => {
+            Effect::Http { request, http } if self.holds_sends && carries_rows(&http) => {
                 self.sends.push_back((request, http));
                 Vec::new()
             }
@@ -565,6 +572,10 @@ impl World {
                         json!({"status": "error", "response": {"reason": "MalformedJWT: The token is malformed"}});
                     return vec![text(epoch, json!([frame[0], frame[1], frame[2], "phx_reply", reason]))];
                 }
+                if frame[4]["config"]["postgres_changes"][0] != Value::Null {
+                    let ready = json!([frame[0], null, frame[2], "system", {"extension": "postgres_changes", "status": "ok", "message": "Subscribed to PostgreSQL", "channel": "x"}]);
+                    return vec![text(epoch, reply), text(epoch, ready)];
+                }
                 self.topic = frame[2].as_str().map(str::to_owned);
                 let ready = json!([frame[0], null, frame[2], "system", {"extension": "system", "status": "ok", "message": "Replication connection established", "channel": "x"}]);
                 vec![text(epoch, reply), text(epoch, ready)]
@@ -586,6 +597,10 @@ fn records_in(reply: &Reply) -> usize {
         Reply::List(records) => records.len(),
         Reply::Done | Reply::Key(_) => 0,
     }
+}
+
+fn carries_rows(http: &HttpRequest) -> bool {
+    http.url.ends_with("chat_send") || (!http.url.contains("/rpc/") && !http.body.is_empty())
 }
 
 pub fn jwt(user: &str, serial: u64) -> String {

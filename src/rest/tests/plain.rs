@@ -211,7 +211,7 @@ fn windows_are_read_in_the_order_of_their_times() {
         format!("{messages}?{columns}&created_at=gte.2026-11-23T04:27:00.000Z&order=created_at.asc,id.asc&limit=200")
     );
     assert_eq!(
-        url(&Start::Behind("2026-11-23 04:27:46.02+00".into(), ROW.into())),
+        url(&Start::Behind("2026-11-23 04:27:46.02+00".into(), ROW.into(), 7)),
         format!(
             "{messages}?{columns}&or=(created_at.gt.%222026-11-23%2004%3A27%3A46.02%2B00%22,\
              and(created_at.eq.%222026-11-23%2004%3A27%3A46.02%2B00%22,id.gt.{ROW}))\

@@ -1,0 +1,137 @@
+//! Where the app's own table is read: windows of it instead of `chat_sync`, and changes of it instead of an inbox.
+
+use super::{Effect, Engine, Request, Shown};
+use crate::{
+    json::{Value, text},
+    realtime::{ChannelConfig, PostgresBinding},
+    rest::{OF_TABLE, OwnTable, Start},
+    sync::Conversation,
+};
+
+/// Of the channels that tell a conversation's changes.
+const TOPIC: &str = "surechat-rows:";
+/// The server lets one connection have a hundred.
+const MAX_CHANNELS: usize = 90;
+pub(super) const UNREADABLE: &str =
+    "unable to read the app's table; because a row has no uuid or no time of the years 1970 to 2104";
+
+impl Engine {
+    pub(super) fn reads_table(&self) -> bool {
+        self.config.source.table.is_some()
+    }
+
+    /// A record of the cache, unless the app had another way in when it was written.
+    pub(super) fn known(&self, record: &Value) -> Option<Conversation> {
+        let of_table = self.config.source.table.as_ref().map(OwnTable::incarnation);
+        Conversation::from_record(record).filter(|held| match &of_table {
+            Some(of_table) => held.incarnation == *of_table,
+            None => !held.incarnation.starts_with(OF_TABLE),
+        })
+    }
+
+    pub(super) fn read_table(&mut self, jwt: String) {
+        let Some(table) = &self.config.source.table else { return };
+        let Some((id, start)) = self.sync.take_window(self.now.mono) else { return self.sync.abandon() };
+        let http = table.window(self.config.target(&jwt, &self.user_id), id, &start);
+        let window = Some((id.to_owned(), start));
+        let request = self.expect(Request::Sync { jwt, window });
+        self.effects.push_back(Effect::Http { request, http });
+    }
+
+    pub(super) fn window_answered(&mut self, id: &str, start: &Start, body: &Value, server_ms: Option<u64>) {
+        let table = self.config.source.table.as_ref();
+        let Some(window) = table.and_then(|table| table.read_window(body, id, &self.user_id, start)) else {
+            self.sync.failed(self.now.mono);
+            self.problem(Some(id.to_owned()), "unreadable_row", UNREADABLE);
+            return self.loaded(id);
+        };
+        if let Some((id, synced)) = self.sync.window_answered(self.now.mono, start, window, server_ms) {
+            self.synced(id, synced);
+        }
+    }
+
+    // ---- live
+
+    /// One channel for each conversation that anybody looks at, beside the one that says whether there is a connection.
+    pub(super) fn join_conversations(&mut self) {
+        if !self.reads_table() || self.role.generation().is_none() {
+            return;
+        }
+        let wanted: Vec<String> = self.sync.iter().map(|held| held.id.clone()).take(MAX_CHANNELS).collect();
+        if wanted != self.joined {
+            self.joined = wanted;
+            self.desire_channels();
+            self.sync.set_live(self.now.mono, false);
+        }
+    }
+
+    /// `None` where no table is read.
+    pub(super) fn table_channels(&self) -> Option<Vec<(String, ChannelConfig)>> {
+        let table = self.config.source.table.as_ref()?;
+        let mut desired = vec![(["chat-user:", &self.user_id].concat(), ChannelConfig::default())];
+        desired.extend(self.joined.iter().map(|id| (topic_of(id), changes_of(table, id))));
+        Some(desired)
+    }
+
+    pub(super) fn is_of_table(&self, topic: &str) -> bool {
+        topic.starts_with(TOPIC)
+    }
+
+    pub(super) fn table_channel_changed(&mut self, topic: &str) {
+        let now = self.now.mono;
+        if let Some(conversation) = topic.strip_prefix(TOPIC).and_then(|id| self.sync.get_mut(id)) {
+            conversation.due = true;
+        }
+        self.table_is_live(now);
+    }
+
+    /// Live is what has all its channels.
+    pub(super) fn table_is_live(&mut self, now: u64) {
+        let live = self.health.is_ready() && self.joined.iter().all(|id| self.realtime.is_ready(&topic_of(id)));
+        self.sync.set_live(now, live);
+        if live {
+            self.clear_problem("realtime_refused");
+        }
+    }
+
+    /// A row was inserted or updated. What cannot be read is fetched.
+    pub(super) fn on_change(&mut self, topic: &str, change: &Value, whole: bool) {
+        let (Some(id), Some(table)) = (topic.strip_prefix(TOPIC), &self.config.source.table) else { return };
+        let row = change.get("record").filter(|_| whole && text(change, "type") != Some("DELETE"));
+        let row = row.and_then(|record| table.read(record, id, &self.user_id));
+        let shown = self.shown.get(id).map(|Shown { timeline, .. }| timeline);
+        match (row, shown) {
+            (Some(mut row), Some(timeline)) => {
+                let place = timeline.place(&row.id, row.seq);
+                // Of the same time as another: only a window has the right order.
+                let moved = place != row.seq;
+                row.seq = place;
+                if moved && let Some(conversation) = self.sync.get_mut(id) {
+                    conversation.due = true;
+                }
+                self.take_in(row);
+            }
+            _ => {
+                if let Some(conversation) = self.sync.get_mut(id) {
+                    conversation.due = true;
+                    self.sync.after_a_moment(self.now.mono);
+                }
+            }
+        }
+    }
+}
+
+fn topic_of(conversation_id: &str) -> String {
+    let mut topic = String::from(TOPIC);
+    topic.push_str(conversation_id);
+    topic
+}
+
+fn changes_of(table: &OwnTable, conversation_id: &str) -> ChannelConfig {
+    let mut filter = table.conversation_id.clone();
+    filter.push_str("=eq.");
+    filter.push_str(conversation_id);
+    let binding =
+        PostgresBinding { event: "*".into(), schema: "public".into(), table: table.name.clone(), filter: Some(filter) };
+    ChannelConfig { postgres_changes: vec![binding], ..ChannelConfig::default() }
+}
