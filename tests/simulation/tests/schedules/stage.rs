@@ -569,6 +569,7 @@ impl Tab {
             auto_read: true,
             ticks_of_all: false,
             keep_messages: 50_000,
+            source: Default::default(),
             request_timeout_ms: 10_000,
         };
         Self {
