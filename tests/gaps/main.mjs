@@ -4,12 +4,14 @@ import { randomUUID } from 'node:crypto'
 import { startStack } from '../../dev/stack/index.mjs'
 import { seeded } from '../../dev/stack/random.mjs'
 import { compare, sum } from './count.mjs'
+import { ListReader } from './lists.mjs'
 import { withPages } from './pages.mjs'
 import { Reader } from './readers.mjs'
 import { PLAIN_TABLE, write } from './writers.mjs'
 
 const WRITERS = 8
 const CONVERSATIONS = 4
+const LIST_READERS = 2
 
 const FAULTS = [['drop_live', 0.05], ['double_live', 0.05], ['reorder_live', 0.05], ['truncate_live', 0.02]]
 
@@ -71,12 +73,14 @@ export async function gaps({ seed, seconds, readers: readerCount, pages: pageCou
       const reader = () => new Reader({ stack, sql: naive, user: users.client, conversations, random: own() })
       // A third of the readers is there later.
       const readers = Array.from({ length: readerCount }, reader)
+      const lists = Array.from({ length: LIST_READERS }, () => new ListReader({ stack, user: users.operator, conversations, random: own() }))
       const work = [
         ...writers,
         ...readers.map(async (each, n) => {
           if (n % 3 === 2) await sleep((seconds * 1000) / 3)
           await each.live(isOver)
         }),
+        ...lists.map((each) => each.live(isOver)),
         ...pages.map((page) => page.live(isOver)),
       ]
       try {
@@ -88,19 +92,20 @@ export async function gaps({ seed, seconds, readers: readerCount, pages: pageCou
 
       stack.faults.clear()
       stack.faults.add({ kind: 'cut_sockets' })
-      for (const each of readers) await each.finish()
+      for (const each of [...readers, ...lists]) await each.finish()
       const stored = await database(sql, conversations)
       const rows = [...stored.ours.values()].reduce((count, list) => count + list.length, 0)
       await Promise.all(pages.map((page) => page.settle(stored.ours)))
 
       const results = {
         ours: readers.map((each) => judge(stored.ours, each.ours)),
+        lists: lists.map((each) => judge(stored.ours, each.listed)),
         pages: [],
         time: readers.map((each) => judge(stored.time, each.time)),
         number: readers.map((each) => judge(stored.number, each.number)),
       }
       for (const page of pages) results.pages.push(await page.verdict(stored.ours))
-      return report({ seed, seconds, rows, tally, readers, pages, results })
+      return report({ seed, seconds, rows, tally, readers, lists, pages, results })
     })
   } finally {
     for (const each of pools) await each.end({ timeout: 5 })
@@ -108,22 +113,24 @@ export async function gaps({ seed, seconds, readers: readerCount, pages: pageCou
   }
 }
 
-function report({ seed, seconds, rows, tally, readers, pages, results }) {
+function report({ seed, seconds, rows, tally, readers, lists, pages, results }) {
   const total = (list, name) => list.reduce((count, each) => count + each[name], 0)
   console.log(`gaps: ${WRITERS} writers, ${CONVERSATIONS} conversations, ${seconds} s, seed ${seed}`)
   console.log(`  ${rows} rows in ${tally.transactions} transactions, ${tally.rolledBack} of them rolled back`)
   console.log(`  ${readers.length} readers by chat_sync and the live channel: ${total(readers, 'connects')} connects, ${total(readers, 'syncs')} requests`)
+  console.log(`  ${lists.length} readers by chat_list alone: ${total(lists, 'requests')} requests`)
   if (pages.length > 0) {
     const settled = Math.max(...pages.map(({ settledMs }) => settledMs))
     console.log(`  ${pages.length} browsers with the package: ${total(pages, 'cuts')} times cut off, ${total(pages, 'loads')} loads, complete ${(settled / 1000).toFixed(1)} s after the last commit`)
   }
   console.log(`\n${line('way of reading (readers)', COLUMNS)}`)
   console.log(shown('chat_sync and live events', results.ours))
+  console.log(shown('chat_list', results.lists))
   if (pages.length > 0) console.log(shown('the package in a browser', results.pages))
   console.log(shown('cursor (created_at, id)', results.time))
   console.log(shown('cursor bigserial', results.number))
 
-  const ours = sum([...results.ours, ...results.pages])
+  const ours = sum([...results.ours, ...results.lists, ...results.pages])
   const problems = Object.entries(ours).filter(([, count]) => count > 0).map(([name, count]) => `${count} ${name}`)
   const [time, number] = [sum(results.time).missed, sum(results.number).missed]
   if (rows === 0) problems.push('nothing was written')
