@@ -198,6 +198,7 @@ export class Client implements ChatClient {
       open: (id) => this.#hint((core) => core.open(id)),
       close: (id) => this.#hint((core) => core.close(id)),
       markRead: (id) => this.#hint((core) => core.mark_read(id)),
+      setTyping: (id, on) => this.#hint((core) => core.typing(id, on)),
       send: (id, content, options) => this.send(id, { ...options, content }),
       cancel: (id, messageId) => this.cancelMessage(id, messageId),
       edit: (id, messageId, content) => this.editMessage(id, messageId, content),
@@ -284,6 +285,7 @@ export class Client implements ChatClient {
       if (!conversation.isOpen) continue
       conversation.setProblem(error)
       conversation.setSync('stale')
+      conversation.setPeople([])
       conversation.commit()
     }
     this.#show({ connection: 'disconnected', error })
@@ -432,6 +434,9 @@ export class Client implements ChatClient {
           break
         case 'messages':
           touch(update.conversation_id).patch(update)
+          break
+        case 'people':
+          touch(update.conversation_id).setPeople(update.people)
           break
         case 'pending':
           next.pending = update.total

@@ -3,7 +3,7 @@ import { type ChatError, sameError } from './errors.js'
 import { Rows } from './rows.js'
 import { Store } from './store.js'
 import type {
-  ChatMessage, Conversation, ConversationSnapshot, SendHandle, SendOptions, SyncState,
+  ChatMessage, Conversation, ConversationSnapshot, Person, SendHandle, SendOptions, SyncState,
 } from './types.js'
 
 /** A view that comes back within this time is the same view: a remount costs nothing. */
@@ -21,7 +21,10 @@ export interface Link {
   retry(id: string): Promise<void>
   reload(id: string): Promise<void>
   markRead(id: string): void
+  setTyping(id: string, on: boolean): void
 }
+
+const NOBODY: readonly Person[] = Object.freeze([])
 
 const EMPTY: ConversationSnapshot = Object.freeze({
   messages: Object.freeze([]),
@@ -31,6 +34,7 @@ const EMPTY: ConversationSnapshot = Object.freeze({
   error: null,
   pendingCount: 0,
   sync: 'stale',
+  people: NOBODY,
 })
 
 const nothing = () => {}
@@ -43,6 +47,7 @@ export class ConversationStore implements Conversation {
   #opening = false
   #loaded = false
   #sync: SyncState = 'stale'
+  #people = NOBODY
   #pending = 0
   /** From the core, until it says that it has passed. */
   #problem: ChatError | null = null
@@ -107,6 +112,10 @@ export class ConversationStore implements Conversation {
     if (this.isOpen) this.#link.markRead(this.id)
   }
 
+  readonly setTyping = (on = true): void => {
+    if (this.isOpen) this.#link.setTyping(this.id, on !== false)
+  }
+
   get isOpen(): boolean {
     return this.#release !== null
   }
@@ -120,6 +129,7 @@ export class ConversationStore implements Conversation {
   opening(): void {
     this.#opening = true
     this.#sync = 'catching_up'
+    this.#people = NOBODY
     this.#problem = null
     this.#failure = null
   }
@@ -136,6 +146,10 @@ export class ConversationStore implements Conversation {
     this.#sync = sync
   }
 
+  setPeople(people: readonly Person[]): void {
+    this.#people = people
+  }
+
   setPending(pending: number): void {
     this.#pending = pending
   }
@@ -150,6 +164,7 @@ export class ConversationStore implements Conversation {
     this.#opening = false
     this.#loaded = false
     this.#sync = 'stale'
+    this.#people = NOBODY
     this.#problem = null
     this.#failure = null
   }
@@ -166,6 +181,7 @@ export class ConversationStore implements Conversation {
       error,
       pendingCount: this.#pending,
       sync: this.#sync,
+      people: this.#people,
     })
   }
 
@@ -200,6 +216,7 @@ export class ConversationStore implements Conversation {
       this.#release = null
       this.#opening = false
       this.#sync = 'stale'
+      this.#people = NOBODY
     }
     if (!this.#store.watched) this.clear()
     this.commit()

@@ -1,5 +1,5 @@
 import type { CoreTable } from './source.js'
-import type { ChatMessage, ConnectionState, DeliveryStatus, Failure, SyncState } from './types.js'
+import type { ChatMessage, ConnectionState, DeliveryStatus, Failure, Person, SyncState } from './types.js'
 
 /** The WebAssembly core as JavaScript sees it. Methods return at once; results arrive through `onUpdates`. */
 export interface Core {
@@ -13,6 +13,7 @@ export interface Core {
   edit(op: number, conversation_id: string, id: string, content: string): void
   discard(op: number, conversation_id: string, id: string): void
   mark_read(conversation_id: string): void
+  typing(conversation_id: string, on: boolean): void
   /** Answers `{unsent, maybe_sent}`. Afterwards only `free` may be called. */
   shutdown(op: number, discard: boolean): void
   free(): void
@@ -65,6 +66,7 @@ export type CoreUpdate =
   | { type: 'sync'; conversation_id: string; state: SyncState }
   | { type: 'loaded'; conversation_id: string }
   | ({ type: 'messages'; conversation_id: string } & Patch)
+  | { type: 'people'; conversation_id: string; people: Person[] }
   | { type: 'pending'; total: number; conversations: Record<string, number> }
   | ({ type: 'delivery' } & DeliveryUpdate)
   | { type: 'taken_back'; conversation_id: string; id: string }

@@ -141,6 +141,14 @@ export interface ClientSnapshot {
   readonly error: ChatError | null
 }
 
+/** Somebody else who has the conversation open on a visible screen. */
+export interface Person {
+  user_id: string
+  /** As a member of the conversation. */
+  role: string
+  typing: boolean
+}
+
 export interface ConversationSnapshot {
   readonly messages: readonly ChatMessage[]
   /** Somebody is subscribed. */
@@ -151,6 +159,8 @@ export interface ConversationSnapshot {
   readonly error: ChatError | null
   readonly pendingCount: number
   readonly sync: SyncState
+  /** Others who have it open just now, as far as is known: each once, members only. Nothing is promised of it. */
+  readonly people: readonly Person[]
 }
 
 export interface Conversation {
@@ -171,6 +181,11 @@ export interface Conversation {
   retryFailed(): Promise<void>
   reload(): Promise<void>
   markRead(): void
+  /**
+   * Tells the others that this user types, while the conversation is open on a visible page: call it at every key. It
+   * ends with the next message, 5 s after the last call, and with `false`.
+   */
+  setTyping(on?: boolean): void
 }
 
 export interface ChatEvents {

@@ -18,10 +18,15 @@ const STATUS_BODIES = {
 }
 
 const LASTING = [
-  'lose_answer', 'delay', 'refuse', 'status', 'expire_tokens', 'refuse_sockets', 'mute_sockets', 'offline',
-  'drop_live', 'double_live', 'reorder_live', 'truncate_live',
+  'lose_answer', 'delay', 'refuse', 'status', 'expire_tokens', 'refuse_sockets', 'mute_sockets', 'half_open', 'offline',
+  'drop_live', 'double_live', 'reorder_live', 'truncate_live', 'lose_replication', 'delay_ready', 'drop_ready', 'refuse_joins', 'limit',
 ]
-const AT_ONCE = ['cut_sockets']
+const AT_ONCE = ['cut_sockets', 'restart', 'resubscribe']
+
+/** What a project may use, where a `limit` fault says so. */
+const LIMITS = [
+  'users', 'joinsPerSecond', 'channelsPerSocket', 'messagesPerSecond', 'presencePerSecond', 'presenceCalls', 'broadcastBytes',
+]
 
 /** Who asks, by the token in the request; whether that token is still good is not the question here. */
 function claimsOf(headers) {
@@ -61,7 +66,7 @@ export class Faults {
   #requests = {}
   #chances = new Map()
 
-  /** Set by the stack: the open sockets, as a set of `{userId, close(code), destroy(), expire(isOver)}`. */
+  /** Set by the stack: the open sockets, as a set of `{userId, close(code), destroy(), expire(isOver), resubscribe()}`. */
   sockets = new Set()
 
   add({ kind, match = 'rest', count = null, probability = 1, seed = anySeed(), user = null, ...options }) {
@@ -69,6 +74,9 @@ export class Faults {
     if (!(match in PATHS)) throw new TypeError(`unknown match: ${match}`)
     if (kind === 'status' && !Number.isInteger(options.status)) throw new TypeError('a status fault needs a status')
     if (kind === 'delay' && !(options.ms >= 0)) throw new TypeError('a delay fault needs ms')
+    if (['delay_ready', 'restart'].includes(kind) && !(options.ms >= 0)) throw new TypeError(`a ${kind} fault needs ms`)
+    if (kind === 'refuse_joins' && typeof options.reason !== 'string') throw new TypeError('a refuse_joins fault needs a reason')
+    if (kind === 'limit' && !LIMITS.some((name) => options[name] >= 0)) throw new TypeError(`a limit is one of ${LIMITS.join(', ')}`)
     if (!Number.isInteger(seed)) throw new TypeError('a seed is a whole number')
     const fault = { id: String(++this.#lastId), kind, match, count, probability, user, ...options }
     if (probability < 1) {
@@ -77,6 +85,8 @@ export class Faults {
     }
     if (kind === 'expire_tokens') fault.issuedBefore = Math.floor(Date.now() / 1000)
     if (kind === 'cut_sockets' || kind === 'offline') this.#cut(fault)
+    if (kind === 'restart') this.#restart(fault)
+    if (kind === 'resubscribe') for (const socket of this.#socketsOf(fault)) socket.resubscribe()
     if (LASTING.includes(kind)) this.#active.set(fault.id, fault)
     if (kind === 'expire_tokens') for (const socket of this.sockets) socket.expire((claims) => this.expires(claims))
     return { id: fault.id }
@@ -104,10 +114,21 @@ export class Faults {
     this.#requests = {}
   }
 
+  #socketsOf({ kind, user }) {
+    const found = [...this.sockets].filter((socket) => user === null || socket.userId === user)
+    if (found.length > 0) this.#hits[kind] = (this.#hits[kind] ?? 0) + found.length
+    return found
+  }
+
+  /** Realtime is away for a while, and hears nothing of what is committed meanwhile. */
+  #restart(fault) {
+    const away = ['refuse_sockets', 'lose_replication'].map((kind) => this.add({ kind }).id)
+    for (const socket of this.#socketsOf(fault)) socket.close(1012)
+    setTimeout(() => away.forEach((id) => this.remove(id)), fault.ms).unref()
+  }
+
   #cut({ kind, user, code }) {
-    for (const socket of [...this.sockets]) {
-      if (user !== null && socket.userId !== user) continue
-      this.#hits[kind] = (this.#hits[kind] ?? 0) + 1
+    for (const socket of this.#socketsOf({ kind, user })) {
       if (code === undefined) socket.destroy()
       else socket.close(code)
     }
@@ -156,6 +177,49 @@ export class Faults {
   /** A muted socket stays open, and nothing passes in either direction. */
   mutesSocket(user) {
     return this.#take(['mute_sockets'], user) !== null
+  }
+
+  /** A half-open socket was accepted and is silent for ever; nobody closes it. */
+  halfOpens(user) {
+    return this.#take(['half_open'], user) !== null
+  }
+
+  /** What a join is refused with, in place of an answer of its own. */
+  joinRefusal({ user, topic }) {
+    const here = (fault) => fault.topic === undefined || topic.startsWith(fault.topic)
+    return this.#take(['refuse_joins'], user, here)?.reason ?? null
+  }
+
+  /** Nothing that is committed now reaches anybody, and nobody is told. */
+  losesReplication() {
+    return this.#take(['lose_replication'], null) !== null
+  }
+
+  /** After how many milliseconds a channel reports that it is ready; null: never. */
+  readyAfter(user, ms) {
+    const fault = this.#take(['drop_ready', 'delay_ready'], user)
+    if (fault?.kind === 'drop_ready') return null
+    return fault?.ms ?? ms
+  }
+
+  /** The lowest that is set; without one there is no limit. */
+  limit(name) {
+    const set = [...this.#active.values()].filter((fault) => fault.kind === 'limit' && fault[name] !== undefined)
+    return Math.min(Infinity, ...set.map((fault) => fault[name]))
+  }
+
+  /** Is this much more than the limit of that name? */
+  exceeds(name, value) {
+    const over = value > this.limit(name)
+    if (over) this.#hits[name] = (this.#hits[name] ?? 0) + 1
+    return over
+  }
+
+  /** A change of a table, as text, perhaps without its long fields, and saying so. */
+  change(user, text) {
+    if (this.#take(['truncate_live'], user) === null) return text
+    const change = JSON.parse(text)
+    return JSON.stringify({ ...change, record: truncated(change.record), errors: ['Error 413: Payload Too Large'] })
   }
 
   /** The payload of a live event (JSON), perhaps without its long fields. */

@@ -3,7 +3,7 @@
 import { useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react'
 import type { ChatError } from '../errors.js'
 import { getDefaultClient } from '../service.js'
-import type { ChatClient, ChatMessage, ConnectionState, SyncState } from '../types.js'
+import type { ChatClient, ChatMessage, ConnectionState, Person, SyncState } from '../types.js'
 import { ChatContext } from './context.js'
 
 export interface ChatWithDeliveryOptions {
@@ -29,6 +29,12 @@ export interface ChatWithDelivery {
   error: ChatError | null
   connectionStatus: ConnectionState
   syncState: SyncState
+  /** Others who have the conversation open just now, as far as is known. */
+  people: readonly Person[]
+  /** Those of them who type. */
+  typingUsers: readonly Person[]
+  /** Tells the others that this user types: call it at every key. It ends by itself, with the message, and with `false`. */
+  setTyping: (on?: boolean) => void
   /** Of this conversation; failed messages count. */
   pendingMessagesCount: number
   /** Those of them that the server refused: they wait for a person. */
@@ -66,6 +72,8 @@ export function useChatWithDelivery(options: ChatWithDeliveryOptions): ChatWithD
     if (autoLoad && !enableRealtime) void conversation.reload()
   }, [autoLoad, enableRealtime, conversation])
 
+  const typingUsers = useMemo(() => state.people.filter(({ typing }) => typing), [state.people])
+
   const [cleared, setCleared] = useState<readonly (ChatError | null)[]>([])
   const error = [state.error, clientError].find((error) => error && !cleared.includes(error)) ?? null
   const clearError = useCallback(() => {
@@ -88,6 +96,9 @@ export function useChatWithDelivery(options: ChatWithDeliveryOptions): ChatWithD
     error,
     connectionStatus: connection,
     syncState: state.sync,
+    people: state.people,
+    typingUsers,
+    setTyping: conversation.setTyping,
     pendingMessagesCount: state.pendingCount,
     refusedMessagesCount: messages.filter(({ phase }) => phase === 'refused').length,
     cancelMessage: conversation.cancel,

@@ -194,3 +194,44 @@ describe('a conversation', () => {
     expect(core.names()).toEqual(['start'])
   })
 })
+
+describe('people', () => {
+  const anna = { user_id: 'anna', role: 'client', typing: false }
+
+  it('are shown as the core tells them, and forgotten when the conversation is closed', async () => {
+    vi.useFakeTimers()
+    const { client, core } = await startedClient()
+    const conversation = client.conversation('a')
+    const leave = conversation.subscribe(() => {})
+    core.say({ type: 'people', conversation_id: 'a', people: [anna] })
+    expect(conversation.getSnapshot().people).toEqual([anna])
+    const unwatch = conversation.watch(() => {})
+    leave()
+    await vi.advanceTimersByTimeAsync(LINGER_MS)
+    expect(conversation.getSnapshot().people).toEqual([])
+    unwatch()
+    vi.useRealTimers()
+  })
+
+  it('are forgotten when the core crashes', async () => {
+    const { client, core } = await startedClient()
+    const conversation = client.conversation('a')
+    conversation.subscribe(() => {})
+    core.say({ type: 'people', conversation_id: 'a', people: [anna] })
+    core.say({ type: 'crashed', message: 'unreachable' })
+    expect(conversation.getSnapshot().people).toEqual([])
+  })
+
+  it('hear of typing while the conversation is open', async () => {
+    const { client, core } = await startedClient()
+    const conversation = client.conversation('a')
+    conversation.setTyping()
+    expect(core.count('typing')).toBe(0)
+    conversation.subscribe(() => {})
+    conversation.setTyping()
+    conversation.setTyping(false)
+    expect(core.calls.filter(([name]) => name === 'typing')).toEqual([['typing', 'a', true], ['typing', 'a', false]])
+    client.conversation('').setTyping()
+    expect(core.count('typing')).toBe(2)
+  })
+})

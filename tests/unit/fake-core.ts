@@ -24,6 +24,7 @@ export class FakeCore implements Core {
   open(id: string) { this.#called('open', id) }
   close(id: string) { this.#called('close', id) }
   mark_read(id: string) { this.#called('mark_read', id) }
+  typing(id: string, on: boolean) { this.#called('typing', id, on) }
   free() { this.#called('free') }
 
   send(op: number, conversation_id: string, content: string, message_type: string, metadata: unknown) {

@@ -53,6 +53,20 @@ describe('useChatWithDelivery', () => {
     expect(renders.length).toBe(before + 1)
   })
 
+  it('names who is there and who types', async () => {
+    const { core, chat, renders } = await mounted()
+    const anna = { user_id: 'anna', role: 'client', typing: true }
+    const ben = { user_id: 'ben', role: 'guest', typing: false }
+    expect(chat()).toMatchObject({ people: [], typingUsers: [] })
+    say(core, { type: 'people', conversation_id: 'a', people: [anna, ben] })
+    expect(chat()).toMatchObject({ people: [anna, ben], typingUsers: [anna] })
+    const { typingUsers } = renders.at(-1)!
+    say(core, rows('a', [1, 'm1']))
+    expect(chat().typingUsers).toBe(typingUsers)
+    chat().setTyping()
+    expect(core.calls.at(-1)).toEqual(['typing', 'a', true])
+  })
+
   it('keeps one subscription in StrictMode', async () => {
     const { core, cores, hook } = await mounted({}, { strict: true })
     await tick(LINGER_MS * 2)

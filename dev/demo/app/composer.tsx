@@ -1,4 +1,4 @@
-import { type FormEvent, type KeyboardEvent, useEffect, useId, useRef, useState } from 'react'
+import { type ChangeEvent, type FormEvent, type KeyboardEvent, useEffect, useId, useRef, useState } from 'react'
 import type { ChatMessage } from 'surechat'
 import { timed } from './timing'
 
@@ -8,10 +8,11 @@ const drafts = new Map<string, string>()
 interface Props {
   draftKey: string
   onSend: (text: string) => Promise<ChatMessage>
+  onTyping: (on: boolean) => void
 }
 
 /** Give it the conversation as `key`, so that no text ends up in another one. */
-export function Composer({ draftKey, onSend }: Props) {
+export function Composer({ draftKey, onSend, onTyping }: Props) {
   const [newMessage, setText] = useState(() => drafts.get(draftKey) ?? '')
   const input = useRef<HTMLTextAreaElement>(null)
   const id = useId()
@@ -42,6 +43,10 @@ export function Composer({ draftKey, onSend }: Props) {
     style.height = `${input.current!.scrollHeight + 2}px`
   }, [newMessage])
 
+  const change = ({ target }: ChangeEvent<HTMLTextAreaElement>) => {
+    setNewMessage(target.value)
+    onTyping(target.value.trim() !== '')
+  }
   const submit = (event: FormEvent) => {
     event.preventDefault()
     void handleSend()
@@ -58,7 +63,7 @@ export function Composer({ draftKey, onSend }: Props) {
       <label className="visually-hidden" htmlFor={id}>Message</label>
       <textarea
         id={id} ref={input} rows={1} value={newMessage} placeholder="Write a message" enterKeyHint="send" autoComplete="off"
-        onChange={(event) => setNewMessage(event.target.value)} onKeyDown={keyDown}
+        onChange={change} onKeyDown={keyDown} onBlur={() => onTyping(false)}
       />
       <button type="submit" className="button" disabled={!newMessage.trim()}>Send</button>
     </form>

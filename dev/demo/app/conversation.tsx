@@ -4,6 +4,7 @@ import { type ChatWithDelivery, useChatClient } from 'surechat/react'
 import { ChatOfflineBanner, PendingMessagesBanner } from 'surechat/react/ui'
 import { Composer } from './composer'
 import { MessageList } from './message-list'
+import { TypingLine } from './presence'
 import { mayReload, words } from './problems'
 
 interface Props {
@@ -16,7 +17,7 @@ interface Props {
 /** Everything below a conversation's header. */
 export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
   const { messages, sendMessage, error, connectionStatus, retryFailedMessages, clearError, loadMessages } = chat
-  const { pendingMessagesCount, refusedMessagesCount } = chat
+  const { pendingMessagesCount, refusedMessagesCount, typingUsers, setTyping } = chat
   const client = useChatClient()
   const { durable } = useSyncExternalStore(client.subscribe, client.getSnapshot)
   const retry = () => {
@@ -58,7 +59,11 @@ export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
       {nothingToShow
         ? <Failed error={error} onRetry={retry} />
         : <MessageList key={bookingId} chat={chat} peer={peer} />}
-      <Composer key={`composer ${bookingId}`} draftKey={bookingId} onSend={(text) => sendMessage(text, 'text')} />
+      <TypingLine typingUsers={typingUsers} peer={peer} />
+      <Composer
+        key={`composer ${bookingId}`} draftKey={bookingId}
+        onSend={(text) => sendMessage(text, 'text')} onTyping={setTyping}
+      />
     </>
   )
 }

@@ -27,8 +27,9 @@ export class Changes {
   #subscriptions = new Map()
   #work = Promise.resolve()
 
-  constructor({ connect, sql, onBroadcast, log }) {
+  constructor({ connect, sql, onBroadcast, isLost, log }) {
     this.sql = sql
+    this.isLost = isLost
     this.onBroadcast = onBroadcast
     this.log = log
     this.stream = connect({ publications: 'supabase_realtime,supabase_realtime_messages_publication', types: TEXT_TYPES })
@@ -91,6 +92,7 @@ export class Changes {
   }
 
   async #handle(row, { command, relation, old, key }) {
+    if (this.isLost()) return
     if (relation.schema === 'realtime') {
       if (relation.table === 'messages' && row.extension === 'broadcast') this.onBroadcast(row)
       return

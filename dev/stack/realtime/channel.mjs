@@ -41,11 +41,21 @@ export class Channel {
     }
     const name = topic.slice('realtime:'.length)
     if (name === '') return refuse('TopicNameRequired: You must provide a topic name')
+    if (socket.isDead) return
+    if (hub.exceeds('users', hub.sockets.size)) return refuse('ConnectionRateLimitReached: Too many connected users')
+    if (hub.exceeds('joinsPerSecond', hub.rates.joins.count())) {
+      await refuse('ClientJoinRateLimitReached: Too many joins per second')
+      return socket.close(1001)
+    }
+    if (hub.exceeds('channelsPerSocket', socket.channels + 1)) return refuse('ChannelRateLimitReached: Too many channels')
     const token = isToken(payload.access_token) ? payload.access_token : socket.keyToken
     const { claims, refused } = hub.judge(token)
     if (refused) return refuse(refused.atJoin)
     socket.userId = claims.sub ?? socket.userId
     if (hub.faults.refusesSocket(socket.userId)) return socket.destroy()
+    socket.isDead ||= hub.faults.halfOpens(socket.userId)
+    const refusal = hub.faults.joinRefusal({ user: socket.userId, topic: name })
+    if (refusal !== null) return refuse(refusal)
 
     const channel = new Channel(socket, { joinRef, topic, config: payload.config, token, claims })
     if (channel.private && !(await channel.#authorize())) return refuse(`Unauthorized: ${forbidden(name)}`)
@@ -69,9 +79,14 @@ export class Channel {
       this.#push({ joinRef: this.joinRef, event: 'presence_state', payload: this.room.presence.state() })
     }
     if (this.broadcast.replication_ready) {
-      this.#later(this.hub.options.readyDelayMs, () => this.#system('system', 'ok', 'Replication connection established'))
+      this.#whenReady(() => this.#system('system', 'ok', 'Replication connection established'))
     }
-    if (this.bindings.length > 0) this.#later(this.hub.options.readyDelayMs, () => this.#subscribe())
+    if (this.bindings.length > 0) this.#whenReady(() => this.#subscribe())
+  }
+
+  #whenReady(work) {
+    const ms = this.hub.faults.readyAfter(this.claims.sub, this.hub.options.readyDelayMs)
+    if (ms !== null) this.#later(ms, work)
   }
 
   async #subscribe() {
@@ -79,11 +94,7 @@ export class Channel {
       await this.hub.changes.subscribe(this, {
         claims: this.claims,
         bindings: this.bindings,
-        onChange: ({ ids, data }) => this.live(encode(this.socket.version, {
-          topic: this.topic,
-          event: 'postgres_changes',
-          payload: new RawJson(`{"data":${data.text},"ids":${JSON.stringify(ids)}}`),
-        })),
+        onChange: (change) => this.#change(change),
       })
     } catch (error) {
       if (this.open) this.#system('postgres_changes', 'error', error.message)
@@ -91,6 +102,22 @@ export class Channel {
     }
     if (!this.open) return this.hub.changes.unsubscribe(this)
     this.#system('postgres_changes', 'ok', 'Subscribed to PostgreSQL')
+  }
+
+  /** Over the limit changes are dropped, and nobody is told. */
+  #change({ ids, data }) {
+    if (this.hub.exceeds('messagesPerSecond', this.hub.rates.messages.count())) return
+    const text = this.hub.faults.change(this.claims.sub, data.text)
+    this.live(encode(this.socket.version, {
+      topic: this.topic,
+      event: 'postgres_changes',
+      payload: new RawJson(`{"data":${text},"ids":${JSON.stringify(ids)}}`),
+    }))
+  }
+
+  /** The server made its subscription anew, and what was committed in between is lost. */
+  resubscribe() {
+    if (this.bindings.length > 0) this.#system('postgres_changes', 'ok', 'Subscribed to PostgreSQL')
   }
 
   async handle(message) {
@@ -137,7 +164,8 @@ export class Channel {
   async #broadcast({ ref, payload, binary }) {
     if (!(await this.#permits('broadcast'))) return
     const bytes = binary ? binary.bytes.length : Buffer.byteLength(JSON.stringify(payload))
-    const tooLarge = bytes > MAX_BROADCAST_BYTES
+    const tooLarge = bytes > Math.min(MAX_BROADCAST_BYTES, this.hub.faults.limit('broadcastBytes'))
+    if (this.#isOverRate()) return
     if (!tooLarge) {
       for (const channel of this.room.channels) {
         if (channel === this && !this.broadcast.self) continue
@@ -150,7 +178,8 @@ export class Channel {
 
   async #presence({ ref, payload }) {
     const { presence } = this.room
-    if (presence.overLimit(this)) return this.#shutdown('Client presence rate limit exceeded')
+    if (this.hub.exceeds('presencePerSecond', this.hub.rates.presence.count())) return this.#shutdown('Too many presence messages per second')
+    if (presence.overLimit(this, this.hub.faults.limit('presenceCalls'))) return this.#shutdown('Client presence rate limit exceeded')
     const allowed = await this.#permits('presence')
     const event = String(payload.event).toLowerCase()
     this.#reply(ref, allowed ? 'ok' : 'error', {})
@@ -160,12 +189,21 @@ export class Channel {
   }
 
   receive({ event, isJson, bytes: whole, meta }) {
+    if (this.#isOverRate()) return
     const bytes = isJson ? this.hub.faults.payload(this.claims.sub, whole) : whole
     const frame = encodeBroadcast(this.socket.version, { topic: this.topic, event, isJson, bytes, meta })
     if (frame !== null) this.live(frame)
   }
 
+  /** Every message in and every delivery out counts; whoever comes too late loses the channel. */
+  #isOverRate() {
+    const over = this.hub.exceeds('messagesPerSecond', this.hub.rates.messages.count())
+    if (over) this.#shutdown('Too many messages per second')
+    return over
+  }
+
   receiveText(payload) {
+    if (this.#isOverRate()) return
     this.live(encode(this.socket.version, { topic: this.topic, event: 'broadcast', payload }))
   }
 

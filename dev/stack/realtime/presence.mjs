@@ -31,11 +31,11 @@ export class Presence {
   }
 
   /** Realtime takes five presence calls in thirty seconds from one channel. */
-  overLimit(channel) {
+  overLimit(channel, limit) {
     const since = Date.now() - LIMIT.withinMs
     const calls = [...(this.#calls.get(channel) ?? []).filter((time) => time > since), Date.now()]
     this.#calls.set(channel, calls)
-    return calls.length > LIMIT.calls
+    return calls.length > Math.min(LIMIT.calls, limit)
   }
 }
 

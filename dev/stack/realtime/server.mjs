@@ -5,6 +5,7 @@ import { Changes } from './changes.mjs'
 import { Channel } from './channel.mjs'
 import { Presence } from './presence.mjs'
 import { decode, encode, VERSIONS } from './protocol.mjs'
+import { Rate } from './rate.mjs'
 
 const MAX_FRAME_BYTES = 5_000_000
 
@@ -28,9 +29,10 @@ class Socket {
     this.keyToken = keyToken
     this.userId = keyClaims.sub ?? null
     this.heardAt = Date.now()
+    this.isDead = hub.faults.halfOpens(null)
     ws.on('message', (data, isBinary) => {
       this.heardAt = Date.now()
-      if (hub.faults.mutesSocket(this.userId)) return
+      if (this.isDead || hub.faults.mutesSocket(this.userId)) return
       const message = decode(version, data, isBinary)
       if (message) this.#work = this.#work.then(() => this.#handle(message)).catch((error) => hub.log(`realtime: ${error.stack}`))
     })
@@ -74,7 +76,15 @@ class Socket {
   }
 
   sendFrame(frame) {
-    if (this.isOpen && !this.hub.faults.mutesSocket(this.userId)) this.ws.send(frame)
+    if (this.isOpen && !this.isDead && !this.hub.faults.mutesSocket(this.userId)) this.ws.send(frame)
+  }
+
+  get channels() {
+    return this.#channels.size
+  }
+
+  resubscribe() {
+    for (const channel of this.#channels.values()) channel.resubscribe()
   }
 
   forget(channel) {
@@ -97,7 +107,7 @@ class Socket {
 
 function refuseUpgrade(stream, status, body) {
   const text = body ? JSON.stringify(body) : ''
-  const reason = { 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found' }[status]
+  const reason = { 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 429: 'Too Many Requests' }[status]
   const headers = `content-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close`
   stream.end(`HTTP/1.1 ${status} ${reason}\r\n${headers}\r\n\r\n${text}`)
 }
@@ -105,6 +115,7 @@ function refuseUpgrade(stream, status, body) {
 /** The Realtime endpoint: sockets, rooms (a topic, public or private), and what comes from the database. */
 export class Realtime {
   sockets = new Set()
+  rates = { joins: new Rate(), messages: new Rate(), presence: new Rate() }
   #rooms = new Map()
   #server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES })
 
@@ -113,7 +124,7 @@ export class Realtime {
     this.faults = faults
     this.log = log
     this.sql = connect({ max: 6 })
-    this.changes = new Changes({ connect, sql: this.sql, log, onBroadcast: (row) => this.#fromDatabase(row) })
+    this.changes = new Changes({ connect, sql: this.sql, log, isLost: () => faults.losesReplication(), onBroadcast: (row) => this.#fromDatabase(row) })
   }
 
   async start() {
@@ -146,9 +157,20 @@ export class Realtime {
       await sleep(this.options.connectErrorDelayMs)
       return refuseUpgrade(stream, 401, { error: refused.atConnect })
     }
+    const tooMuch =
+      (this.exceeds('users', this.sockets.size + 1) && 'Too many connected users') ||
+      (this.exceeds('joinsPerSecond', this.rates.joins.perSecond) && 'Too many joins per second')
+    if (tooMuch) {
+      await sleep(this.options.connectErrorDelayMs)
+      return refuseUpgrade(stream, 429, { error: tooMuch })
+    }
     this.#server.handleUpgrade(request, stream, head, (ws) => {
       this.sockets.add(new Socket(this, ws, { version, keyToken, keyClaims: claims }))
     })
+  }
+
+  exceeds(limit, value) {
+    return this.faults.exceeds(limit, value)
   }
 
   judge(token) {
@@ -182,6 +204,9 @@ export class Realtime {
 
   #fromDatabase({ topic, event, payload, private: isPrivate, id }) {
     const message = { event, isJson: true, bytes: Buffer.from(payload ?? 'null'), meta: { id } }
+    // Realtime drops what is too large, and tells nobody.
+    if (this.exceeds('broadcastBytes', message.bytes.length)) return
+    this.rates.messages.count()
     for (const channel of this.#channelsOf(isPrivate === 't', topic)) channel.receive(message)
   }
 
