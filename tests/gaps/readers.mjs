@@ -63,21 +63,35 @@ const NAIVE = {
       select id, created_at::text from public.plain_messages p
       where conversation_id = ${conversation} and (created_at, id) > (${created_at}::text::timestamptz, ${id}::uuid)
       order by p.created_at, p.id limit ${PAGE}`,
+    behind: (sql, conversation, { created_at, id }) => sql`
+      select count(*)::int as count from public.plain_messages
+      where conversation_id = ${conversation} and (created_at, id) <= (${created_at}::text::timestamptz, ${id}::uuid)`,
   },
   number: {
     start: { number: '0' },
     ask: (sql, conversation, { number }) => sql`
       select id, number::text from public.plain_messages p
       where conversation_id = ${conversation} and number > ${number}::text::bigint order by p.number limit ${PAGE}`,
+    behind: (sql, conversation, { number }) => sql`
+      select count(*)::int as count from public.plain_messages
+      where conversation_id = ${conversation} and number <= ${number}::text::bigint`,
   },
 }
 
 class NaiveFollower {
   seen = []
 
-  constructor({ start, ask }) {
+  constructor({ start, ask, behind }) {
     this.cursor = start
     this.ask = ask
+    this.behind = behind
+  }
+
+  /** Has a row come up behind the cursor, where it is never looked for again? */
+  async hasMissed(sql, conversation) {
+    const had = this.seen.length
+    const [{ count }] = await this.behind(sql, conversation, this.cursor)
+    return count > had && had === this.seen.length
   }
 
   async look(sql, conversation) {
@@ -110,7 +124,7 @@ export class Reader {
   async live(isOver) {
     while (!isOver()) {
       const away = new AbortController()
-      const end = setTimeout(() => away.abort(), 200 + this.random() * 1500)
+      const end = setTimeout(() => away.abort(), 400 + this.random() * 2500)
       const naive = this.#look(away.signal)
       naive.catch(() => away.abort())
       try {
@@ -186,6 +200,15 @@ export class Reader {
         if (!this.ours.get(conversation_id).take(page)) open.delete(conversation_id)
       }
     }
+  }
+
+  /** Has each of the usual cursors missed something by now? */
+  async showsSomething() {
+    for (const way of [this.time, this.number]) {
+      const missed = await Promise.all([...way].map(([id, follower]) => follower.hasMissed(this.sql, id)))
+      if (!missed.includes(true)) return false
+    }
+    return true
   }
 
   /** As often as the other way hears of something, and more. */
