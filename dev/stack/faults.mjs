@@ -5,6 +5,7 @@ const PATHS = {
   send: /^\/rest\/v1\/rpc\/chat_send$/,
   sync: /^\/rest\/v1\/rpc\/chat_(sync|list)$/,
   ack: /^\/rest\/v1\/rpc\/chat_ack$/,
+  insert: /^\/rest\/v1\/(?!rpc\/)/,
   rest: /^\/rest\/v1\//,
   auth: /^\/auth\/v1\//,
   all: /^\/(?!__faults)/,
@@ -149,7 +150,7 @@ export class Faults {
   /** What becomes of a request: `{refuse, delayMs, answer, loseAnswer}`. Preflights only fail when nothing answers at all. */
   request({ method, path, headers }) {
     const user = userOf(headers)
-    const here = (fault) => PATHS[fault.match].test(path)
+    const here = (fault) => PATHS[fault.match].test(path) && (fault.match !== 'insert' || method === 'POST')
     if (this.#take(['offline'], user)) return { refuse: true }
     if (method === 'OPTIONS') return {}
     this.#requests[path] = (this.#requests[path] ?? 0) + 1

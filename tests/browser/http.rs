@@ -47,6 +47,19 @@ async fn it_posts_the_body_with_its_headers_and_answers_what_came_back() {
 }
 
 #[wasm_bindgen_test]
+async fn without_a_body_it_gets_and_the_servers_clock_is_read_where_it_is_shown() {
+    let _fetch = fetch(
+        "return new Response([request.method, request.body].join(' '), { headers: { date: 'Wed, 21 Oct 2026 07:28:00 GMT' } })",
+    );
+    let get = || HttpRequest { body: String::new(), ..request("https://example.test/rest/v1/messages?id=eq.1") };
+    let answer = answer_of(get()).await.unwrap();
+    assert!(answer.body.starts_with("GET"), "{}", answer.body);
+    assert_eq!(answer.date_ms, Some(1_792_567_680_000));
+    let _fetch = fetch("return new Response('[]')");
+    assert_eq!(answer_of(get()).await.unwrap().date_ms, None);
+}
+
+#[wasm_bindgen_test]
 async fn what_does_not_answer_in_time_is_aborted_and_said_to_be_late() {
     let _fetch = fetch(
         "return new Promise((_, reject) => request.signal.addEventListener('abort', () => reject(request.signal.reason)))",

@@ -2,7 +2,7 @@
 import { ChatError, configureChat, createChatClient, getDefaultClient, realtimeMessageService } from 'surechat'
 import type {
   ChatClient, ChatClientOptions, ChatEvents, ChatMessage, ClientSnapshot, ConnectionState, Conversation,
-  ConversationSnapshot, DeliveryPhase, DeliveryStatus, Draft, Failure, SendHandle, SendOptions, SyncState, Unsent, WasmSource,
+  ConversationSnapshot, DeliveryPhase, DeliveryStatus, Draft, EndpointSource, Failure, SendHandle, SendOptions, SyncState, TableSource, Unsent, WasmSource,
 } from 'surechat'
 import { ChatProvider, useChatClient, useChatWithDelivery } from 'surechat/react'
 import { ChatOfflineBanner, ConnectionStatus, MessageDeliveryIndicator, PendingMessagesBanner } from 'surechat/react/ui'
@@ -30,6 +30,10 @@ realtimeMessageService.addEventListener('connection_status', (data) => data.stat
 new ChatError('code')
 // @ts-expect-error
 const options: ChatClientOptions = { url: 'https://x', apiKey: 'key', accessToken: () => null, autoread: false }
+// @ts-expect-error
+const table: TableSource = { kind: 'table', columns: { content: null } }
+// @ts-expect-error
+const endpoint: EndpointSource = { kind: 'endpoint', reads: { kind: 'table' } }
 // @ts-expect-error
 client.send('a', 'hello')
 // @ts-expect-error

@@ -8,8 +8,11 @@ import { launch } from './browser.mjs'
 import { startHarness } from './harness.mjs'
 import { until } from './until.mjs'
 
-/** Starts all of it before the tests of a file and stops it after them; answers an object that is filled by then. */
-export function useWorld({ stack: stackOptions } = {}) {
+/**
+ * Starts all of it before the tests of a file and stops it after them; answers an object that is filled by then.
+ * `prepare` comes last, and may answer something more to stop.
+ */
+export function useWorld({ stack: stackOptions, prepare = () => {} } = {}) {
   const world = {}
   const closing = []
   const keep = (started, stop) => {
@@ -22,6 +25,7 @@ export function useWorld({ stack: stackOptions } = {}) {
     const harness = keep(await startHarness(), (harness) => harness.stop())
     const browser = keep(await launch(chromium()), (browser) => browser.close())
     Object.assign(world, stack, { stack, demo, harness, browser })
+    keep(await prepare(world), (prepared) => prepared?.stop())
   })
   after(async () => {
     while (closing.length > 0) await closing.pop()()
