@@ -250,10 +250,12 @@ impl Engine {
         }
     }
 
-    /// Evidence counts as soon as nothing else is written, and no request that carries the row is under way: then it
-    /// counts for the rows that the answer did not settle.
+    /// Evidence counts as soon as the rows were read under this lead, for another database gives their keys to others;
+    /// nothing else is written, and no request that carries the row is under way: then it counts for the rows that the
+    /// answer did not settle.
     fn use_evidence(&mut self) {
-        let Some(generation) = self.role.generation().filter(|_| !self.writing) else { return };
+        let ready = !self.writing && self.outbox.is_read();
+        let Some(generation) = self.role.generation().filter(|_| ready) else { return };
         let (mut changes, mut sent) = (Vec::new(), Vec::new());
         for message in std::mem::take(&mut self.evidence) {
             match self.outbox.seen(&message) {

@@ -129,6 +129,8 @@ enum Request {
     },
     Ack {
         jwt: String,
+        /// Conversations, and what was said to be delivered.
+        said: Vec<(String, u64)>,
     },
     Discard,
     MakeRoom,
@@ -493,7 +495,7 @@ impl Engine {
             Some(Request::Older { conversation_id, before, jwt }) => {
                 self.older_answered(conversation_id, before, &jwt, result);
             }
-            Some(Request::Ack { jwt }) => self.ack_answered(&jwt, result),
+            Some(Request::Ack { jwt, said }) => self.ack_answered(&jwt, &said, result),
             _ => {}
         }
     }

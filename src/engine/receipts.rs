@@ -81,7 +81,9 @@ impl Engine {
         let Some((jwt, http)) = self.receipts(usize::MAX) else { return };
         self.acking = true;
         self.ack_not_before = now + PAUSE_MS;
-        let request = self.expect(Request::Ack { jwt });
+        let due = self.sync.iter().filter_map(|held| Some((held.id.clone(), held.receipt_due(&self.user_id)?.0)));
+        let said = due.collect();
+        let request = self.expect(Request::Ack { jwt, said });
         self.effects.push_back(Effect::Http { request, http });
     }
 
@@ -123,21 +125,34 @@ impl Engine {
         }
     }
 
-    pub(super) fn ack_answered(&mut self, jwt: &str, result: Result<HttpResponse, HttpError>) {
+    pub(super) fn ack_answered(&mut self, jwt: &str, said: &[(String, u64)], result: Result<HttpResponse, HttpError>) {
         self.acking = false;
         let outcome = rest::judge(result);
         self.note_token(jwt, &outcome);
-        let Outcome::Answer(body) = outcome else {
-            self.ack_failures = (self.ack_failures + 1).min(5);
-            self.ack_not_before = self.now.mono + (PAUSE_MS << self.ack_failures);
-            return;
-        };
-        self.ack_failures = 0;
+        let failures = std::mem::take(&mut self.ack_failures);
+        let Outcome::Answer(body) = outcome else { return self.ack_later(failures) };
         self.outbox.probe_soon(self.now.mono);
         for (conversation_id, delivered, read) in rest::read_acks(&body) {
             if let Some(conversation) = self.sync.get_mut(&conversation_id) {
                 conversation.acknowledged(&self.user_id, delivered, read);
             }
         }
+        // Where the server does not take it, it has less than we know of: another database, or a lost membership.
+        let mut refused = false;
+        for (conversation_id, delivered) in said {
+            let held = self.sync.get_mut(conversation_id);
+            if let Some(held) = held.filter(|held| held.delivered(&self.user_id).is_some_and(|own| own < *delivered)) {
+                held.ask_again();
+                refused = true;
+            }
+        }
+        if refused {
+            self.ack_later(failures);
+        }
+    }
+
+    fn ack_later(&mut self, failures: u32) {
+        self.ack_failures = (failures + 1).min(5);
+        self.ack_not_before = self.now.mono + (PAUSE_MS << self.ack_failures);
     }
 }

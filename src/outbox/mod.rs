@@ -224,6 +224,11 @@ impl Outbox {
         self.leads = false;
     }
 
+    /// All rows were read since this tab leads: what is held is what the database has.
+    pub fn is_read(&self) -> bool {
+        self.leads
+    }
+
     /// Another tab may send from now on, and the request under way is given up.
     pub fn step_aside(&mut self) {
         self.leads = false;

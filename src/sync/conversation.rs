@@ -52,6 +52,8 @@ pub struct Conversation {
 pub(super) struct Asked {
     pub cursor: u64,
     newest: u64,
+    /// Without a cursor, for the newest page.
+    page: bool,
 }
 
 /// What is to be shown and written after rows came in.
@@ -192,7 +194,7 @@ impl Conversation {
                 self.incarnation.clear();
             }
         }
-        Asked { cursor: self.cursor, newest: self.cursor.max(self.announced) }
+        Asked { cursor: self.cursor, newest: self.cursor.max(self.announced), page: !self.is_known() }
     }
 
     /// The last answer did not know yet what we have heard of.
@@ -228,7 +230,12 @@ impl Conversation {
             self.due = true;
             return Merge { reset, ..Merge::default() };
         }
-        let first = !self.is_known();
+        let first = !self.is_known() || answer.first_seq > self.cursor + 1;
+        if first && !reset && !asked.page {
+            // What the answer goes on from is not held any more.
+            self.due = true;
+            return Merge::default();
+        }
         if first {
             self.incarnation = answer.incarnation;
             self.low = answer.first_seq.max(1);
@@ -290,6 +297,11 @@ impl Conversation {
 
     pub fn role(&self, user_id: &str) -> Option<&str> {
         self.members.iter().find(|member| member.user_id == user_id).map(|member| member.role.as_str())
+    }
+
+    /// What the server is known to hold as delivered to this user.
+    pub fn delivered(&self, user_id: &str) -> Option<u64> {
+        self.members.iter().find(|member| member.user_id == user_id).map(|member| member.delivered_seq)
     }
 
     /// What the server should learn of us, if it does not know it: delivered and read.

@@ -85,6 +85,30 @@ fn what_was_asked_before_there_was_a_reason_to_ask_is_not_enough() {
 }
 
 #[test]
+fn an_answer_that_goes_on_from_what_was_forgotten_meanwhile_is_no_first_page() {
+    let mut sync = known(5);
+    sync.all_due();
+    sync.take_request(0);
+    sync.forget("b1");
+    sync.track("b1");
+    let merge = merged(sync.answered(0, vec![answer("i1", 6, 5, 5)], "me"));
+    assert_eq!(merge, Merge::default());
+    assert!(!sync.get("b1").unwrap().is_known() && sync.is_due(0), "it is asked for as a whole");
+}
+
+#[test]
+fn a_page_that_does_not_join_what_was_restored_meanwhile_takes_its_place() {
+    let mut sync = Sync::new(1);
+    sync.track("b1");
+    sync.take_request(0);
+    let mut cached = known(2);
+    sync.restore(cached.get_mut("b1").unwrap().clone());
+    let merge = merged(sync.answered(0, vec![answer("i1", 9, 10, 10)], "me"));
+    assert!(merge.first);
+    assert_eq!((seqs(&merge), sync.get("b1").unwrap().low), (vec![9, 10], 9));
+}
+
+#[test]
 fn the_first_page_is_taken_as_it_is() {
     let mut sync = Sync::new(1);
     sync.track("b1");

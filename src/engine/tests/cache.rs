@@ -116,3 +116,42 @@ fn an_answer_to_a_message_that_was_set_back_meanwhile_leaves_nothing_behind() {
     world.restart();
     assert_eq!(contents(&world), ["one", "two"]);
 }
+
+#[test]
+fn a_receipt_that_the_server_does_not_take_is_not_repeated_every_second_and_makes_it_ask() {
+    let mut world = World::started();
+    for n in 1..=3 {
+        world.receive(&id(n), "old");
+    }
+    world.live = false;
+    world.server.restore(BOOKING, 1);
+    world.server.members.get_mut(BOOKING).unwrap()[0]["delivered_seq"] = 0.into();
+    world.run_for(5_000);
+    assert!(world.server.count("chat_ack") <= 3, "{} receipts", world.server.count("chat_ack"));
+    assert_eq!(contents(&world), ["old"], "the receipt showed that the server was set back");
+}
+
+#[test]
+fn a_row_that_came_back_removes_nothing_from_a_database_that_was_not_read_yet() {
+    let mut world = World::started();
+    world.live = false;
+    world.holds_sends = true;
+    world.send("of the deleted database");
+    world.arrive_unanswered();
+    // The site's data was deleted, and another tab has written the first row of the new database.
+    let mut other = World::nth(1);
+    other.start();
+    other.send("the first of the new one");
+    world.store = other.store;
+    world.holds_sends = false;
+    world.holds_reads = true;
+    let syncs = world.server.count("chat_sync");
+    world.feed(Input::StoreLost { outdated: false });
+    while world.server.count("chat_sync") == syncs && world.release_read() {}
+    world.run_for(100);
+    assert_eq!(world.outbox(), 1, "its key is the same, and that is all");
+    world.holds_reads = false;
+    while world.release_read() {}
+    world.run_for(10_000);
+    assert_eq!(world.server.contents(BOOKING), ["of the deleted database", "the first of the new one"]);
+}

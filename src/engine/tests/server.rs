@@ -272,8 +272,9 @@ impl Server {
             else {
                 continue;
             };
-            member["delivered_seq"] = ack["delivered"].clone();
-            member["read_seq"] = ack["read"].clone();
+            let last = self.rows.get(id).map_or(0, Vec::len) as u64;
+            member["delivered_seq"] = ack["delivered"].as_u64().unwrap_or(0).min(last).into();
+            member["read_seq"] = ack["read"].as_u64().unwrap_or(0).min(last).into();
             let mut receipt = member.clone();
             receipt["conversation_id"] = id.into();
             answers.push(receipt.clone());

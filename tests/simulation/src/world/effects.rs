@@ -108,6 +108,7 @@ impl World {
     fn tell(&mut self, id: TabId, message: &TabMessage) {
         let Some(tab) = self.tab(id) else { return };
         let (profile, channel) = (tab.profile, tab.channel.clone());
+        self.note(|| format!("tab {id} tells {message:?}"));
         let hears = |tab: &crate::tab::Tab| tab.profile == profile && tab.channel == channel && !tab.cached;
         for other in self.alive() {
             if other != id && self.tab(other).is_some_and(|tab| hears(tab)) {
