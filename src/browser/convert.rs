@@ -28,6 +28,7 @@ pub fn config(value: &Value) -> Config {
             endpoint: owned(value, "endpoint"),
             table: value.get("table").and_then(|table| own_table(table, text(value, "sender_role"))),
         },
+        drain_only: value.get("drain_only").and_then(Value::as_bool) == Some(true),
     }
 }
 
@@ -82,6 +83,7 @@ pub fn update(update: Update) -> Value {
         Update::TakenBack { conversation_id, id } => {
             ("taken_back", vec![("conversation_id", conversation_id.into()), ("id", id.as_str().into())])
         }
+        Update::Drained { left } => ("drained", vec![("left", left.into())]),
         Update::Problem { conversation_id, error } => {
             ("problem", vec![("conversation_id", conversation_id.into()), ("error", error.map(problem).into())])
         }

@@ -131,7 +131,7 @@ impl Driver {
             Effect::AbortHttp { request } => self.http.abort(request),
             Effect::FetchToken { request } => self.fetch_token(request),
             Effect::Socket(output) => self.sockets.perform(output),
-            Effect::AcquireLock { name } => self.locks.acquire(&name),
+            Effect::AcquireLock { name, if_free } => self.locks.acquire(&name, if_free),
             Effect::StealLock { name } => self.locks.steal(&name),
             Effect::ReleaseLock => self.locks.release(),
             Effect::JoinTabs { name } => {

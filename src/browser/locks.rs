@@ -18,6 +18,9 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::AbortController;
 
+/// Options of a request.
+const IF_FREE: &str = "ifAvailable";
+const STEAL: &str = "steal";
 /// So that a tab without Web Locks that gives up its lease does not take it again before others have looked.
 const TURN_MS: u32 = 1_000;
 
@@ -55,20 +58,20 @@ impl Locks {
         Self { claim: RefCell::default(), on_event: Rc::new(on_event) }
     }
 
-    /// Gives up what was claimed before.
-    pub fn acquire(&self, name: &str) {
-        self.claim(name, false);
+    /// Gives up what was claimed before. `if_free`: what cannot be had at once is lost.
+    pub fn acquire(&self, name: &str, if_free: bool) {
+        self.claim(name, if if_free { Some(IF_FREE) } else { None });
     }
 
     /// From whoever holds it. A stolen lock is handed to the thief before all who wait.
     pub fn steal(&self, name: &str) {
-        self.claim(name, true);
+        self.claim(name, Some(STEAL));
     }
 
-    fn claim(&self, name: &str, steal: bool) {
+    fn claim(&self, name: &str, how: Option<&str>) {
         self.release();
         let claim = Rc::new(Claim::new(Rc::clone(&self.on_event)));
-        match claim.request(name, steal) {
+        match claim.request(name, how) {
             Some(request) => spawn_local(Rc::clone(&claim).follow(request)),
             None => claim.grant_later(),
         }
@@ -97,16 +100,22 @@ impl Claim {
         Self { granted: Cell::new(false), given_up: Cell::new(false), queued, over, end, on_event }
     }
 
-    fn request(self: &Rc<Self>, name: &str, steal: bool) -> Option<Promise> {
+    fn request(self: &Rc<Self>, name: &str, how: Option<&str>) -> Option<Promise> {
         let options = Object::new();
         // No request may have both.
-        let (option, value) =
-            if steal { ("steal", JsValue::TRUE) } else { ("signal", self.queued.as_ref()?.signal().into()) };
+        let (option, value) = match how {
+            Some(how) => (how, JsValue::TRUE),
+            None => ("signal", self.queued.as_ref()?.signal().into()),
+        };
         Reflect::set(&options, &option.into(), &value).ok()?;
         let claim = Rc::clone(self);
-        let held = Closure::once_into_js(move || {
+        let held = Closure::once_into_js(move |lock: JsValue| {
+            if lock.is_null() {
+                claim.tell(LockEvent::Lost);
+                return JsValue::UNDEFINED;
+            }
             claim.grant(true);
-            claim.over.clone()
+            claim.over.clone().into()
         });
         lock_manager()?.request(name, &options, &held).ok()
     }

@@ -42,6 +42,8 @@ pub struct Config {
     pub request_timeout_ms: u32,
     /// Where messages go and come from.
     pub source: rest::Source,
+    /// A worker without a page: it sends what is unsent if nobody leads, and says [`Update::Drained`].
+    pub drain_only: bool,
 }
 
 impl Config {
@@ -212,9 +214,10 @@ pub enum Effect {
         request: RequestId,
     },
     Socket(realtime::Output),
-    /// Queue for the Web Lock of this name and hold it until [`Effect::ReleaseLock`].
+    /// Queue for the Web Lock of this name and hold it until [`Effect::ReleaseLock`]. `if_free`: now or not at all.
     AcquireLock {
         name: String,
+        if_free: bool,
     },
     ReleaseLock,
     /// Take it from whoever holds it. What was queued for before is given up.
@@ -277,6 +280,11 @@ pub enum Update {
     TakenBack {
         conversation_id: String,
         id: MessageId,
+    },
+    /// With [`Config::drain_only`], once: nothing is left to do here. So many rows may go out another time; none where a
+    /// tab leads.
+    Drained {
+        left: usize,
     },
     /// Something the app or its operator must look at; `None` when it has passed.
     Problem {

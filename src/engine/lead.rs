@@ -19,7 +19,7 @@ impl Engine {
     // ---- on the way to it
 
     pub(super) fn queue_for_lead(&mut self) {
-        if self.is_outdated() || self.away.is_some() || self.closing.is_some() {
+        if self.is_outdated() || self.away.is_some() || self.closing.is_some() || self.said_drained {
             return;
         }
         // Without a database it leads nobody but itself: the lock is for those who can send.
@@ -28,9 +28,12 @@ impl Engine {
         }
         self.role = Role::Following;
         let name = self.name();
-        self.effects.push_back(Effect::AcquireLock { name });
+        let if_free = self.config.drain_only;
+        self.effects.push_back(Effect::AcquireLock { name, if_free });
         self.watch.forget(self.now.mono);
-        self.ask_leader();
+        if !if_free {
+            self.ask_leader();
+        }
     }
 
     pub(super) fn on_lock_granted(&mut self, exclusive: bool) {
@@ -97,8 +100,10 @@ impl Engine {
         }
         self.forget_people();
         self.joined.clear();
-        self.desire_channels();
-        self.realtime.start(self.now.mono);
+        if !self.config.drain_only {
+            self.desire_channels();
+            self.realtime.start(self.now.mono);
+        }
         self.sync.set_live(self.now.mono, false);
         self.ask_for_history_again();
         self.tell_status();
@@ -108,12 +113,15 @@ impl Engine {
 
     /// Another tab leads by now, or our lock is gone: stop acting, and wait for the next turn.
     pub(super) fn on_lock_lost(&mut self) {
-        if matches!(self.role, Role::Taking | Role::Leading { .. }) {
+        if self.config.drain_only || matches!(self.role, Role::Taking | Role::Leading { .. }) {
             self.requeue_for_lead();
         }
     }
 
     pub(super) fn requeue_for_lead(&mut self) {
+        if self.config.drain_only && self.role.claims() {
+            self.drained(0);
+        }
         self.step_aside();
         self.queue_for_lead();
     }
@@ -176,7 +184,7 @@ impl Engine {
         match self.role {
             Role::Leading { .. } => Some(self.beat_at),
             Role::Waiting { until } => Some(until.min(watch())),
-            Role::Following => Some(watch()),
+            Role::Following => Some(watch()).filter(|_| !self.config.drain_only),
             Role::Aside | Role::Refused | Role::Taking => None,
         }
     }
@@ -192,7 +200,7 @@ impl Engine {
             Role::Waiting { until } if until <= now => self.take_lead(false),
             _ => {}
         }
-        if !self.role.watches() {
+        if !self.role.watches() || self.config.drain_only {
             return;
         }
         match self.watch.duty(now, self.is_concerned()) {
@@ -244,7 +252,7 @@ impl Engine {
     }
 
     pub(super) fn tell_status(&mut self) {
-        if let Some(generation) = self.role.generation().filter(|_| self.durable) {
+        if let Some(generation) = self.role.generation().filter(|_| self.durable && !self.config.drain_only) {
             let leader = Leader { status: self.health.status(), visible: self.visible, generation };
             self.tell(TabMessage::Status(leader));
         }
@@ -280,6 +288,7 @@ impl Engine {
 
     fn hear_as_leader(&mut self, message: TabMessage) {
         match message {
+            TabMessage::Ping if self.config.drain_only => self.asked_to_yield = true,
             TabMessage::Ping => self.beat(),
             // Another one that leads: one of the two does not know yet that it was robbed.
             TabMessage::Status(other) if Some(other.generation) != self.role.generation() => self.beat(),

@@ -23,7 +23,7 @@ impl Engine {
             return;
         }
         self.remembered_user = remembered_user;
-        self.set_visible(visible);
+        self.set_visible(visible && !self.config.drain_only);
         self.health.set_online(online);
         match self.config.user_id.clone() {
             Some(user_id) => self.identify(user_id),
@@ -39,7 +39,7 @@ impl Engine {
             Phase::Running if self.closing.is_none() => {
                 let leading = self.role.generation().is_some();
                 let asks = self.sync.is_due(now) || self.receipt_waits() || self.asks_for_history();
-                let work = leading && (self.outbox.is_due(now) || asks);
+                let work = (leading && self.outbox.is_due(now)) || (self.syncs() && asks);
                 let missing = self.session.missing().is_some_and(|missing| missing != Missing::Failed);
                 let aside = self.role == Role::Aside && self.away.is_none() && !self.is_outdated();
                 (work || self.realtime_wants_token || missing || aside)

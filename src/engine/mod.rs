@@ -14,6 +14,7 @@
 mod accept;
 mod acts;
 mod delivery;
+mod drain;
 mod history;
 mod io;
 mod lead;
@@ -302,6 +303,7 @@ pub struct Engine {
     /// By conversation; `None` for those of the whole client.
     problems: Vec<(Option<String>, Problem)>,
     tell_changed: bool,
+    said_drained: bool,
 }
 
 impl Engine {
@@ -371,6 +373,7 @@ impl Engine {
             said_delivery: LiteMap::new(),
             problems: Vec::new(),
             tell_changed: false,
+            said_drained: false,
             rng: seeds,
             config,
         }
@@ -395,6 +398,7 @@ impl Engine {
         }
         self.pump();
         self.publish();
+        self.publish_drained();
     }
 
     pub fn poll_effect(&mut self) -> Option<Effect> {
@@ -419,8 +423,8 @@ impl Engine {
             (self.reloads.iter().map(|reload| reload.until).min(), DeadlineReason::Call),
             (self.history_deadline(), DeadlineReason::Call),
             (self.attempt_at().filter(|_| leading && !self.reading_outbox && !wants_token), DeadlineReason::Attempt),
-            (self.sync.deadline().filter(|_| leading && self.cursors_read && !wants_token), DeadlineReason::Sync),
-            (only(leading && self.receipt_waits() && !wants_token, self.ack_not_before), DeadlineReason::Receipts),
+            (self.sync.deadline().filter(|_| self.syncs() && self.cursors_read && !wants_token), DeadlineReason::Sync),
+            (only(self.syncs() && self.receipt_waits() && !wants_token, self.ack_not_before), DeadlineReason::Receipts),
             (self.beat_deadline(), DeadlineReason::Beat),
             (self.away, DeadlineReason::Beat),
             (only(self.waits_for_storage(), self.store_not_before), DeadlineReason::Storage),
@@ -531,11 +535,13 @@ impl Engine {
             self.look();
             self.read_again();
             self.drain();
-            self.catch_up();
-            self.pump_history();
-            self.acknowledge();
-            self.trim();
-            self.join_conversations();
+            if !self.config.drain_only {
+                self.catch_up();
+                self.pump_history();
+                self.acknowledge();
+                self.trim();
+                self.join_conversations();
+            }
             self.pump_realtime();
         }
         if self.wants_token() && self.session.ask(self.now.mono) {

@@ -453,6 +453,16 @@ impl Outbox {
         self.lanes.values().map(Lane::count).sum()
     }
 
+    /// Rows that go out by themselves when they can.
+    pub fn unfinished(&self) -> usize {
+        self.lanes.values().flat_map(|lane| lane.rows.values()).filter(|row| row.refused.is_none()).count()
+    }
+
+    /// Nothing is under way or about to be: what is left has failed.
+    pub fn is_at_rest(&self) -> bool {
+        self.flight.is_none() && self.lanes.values().all(|lane| lane.head().is_none() || lane.is_parked())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

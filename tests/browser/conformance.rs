@@ -360,6 +360,7 @@ async fn rows_of_a_newer_version_survive_all_that_an_engine_does(store: &impl Ba
         keep_messages: 50_000,
         request_timeout_ms: 1_000,
         source: Default::default(),
+        drain_only: false,
     };
     let mut tab = Tab { engine: Engine::new(config, 1), store, now: Now { mono: 1_000, wall: 1_795_415_400_000 } };
     tab.command(Command::Start { remembered_user: None, visible: true, online: true }).await;

@@ -67,11 +67,29 @@ impl Browser {
     }
 
     pub fn open_tab(&mut self) -> usize {
+        let nth = self.add(World::nth);
+        self.at(nth, World::start);
+        nth
+    }
+
+    /// A service worker that was woken to send.
+    pub fn open_worker(&mut self) -> usize {
+        self.add_worker(|_| {})
+    }
+
+    pub fn add_worker(&mut self, prepare: impl FnOnce(&mut World)) -> usize {
+        let nth = self.add(World::worker);
+        prepare(&mut self.tabs[nth].world);
+        let start = Command::Start { remembered_user: None, visible: true, online: true };
+        self.command(nth, start);
+        nth
+    }
+
+    fn add(&mut self, world: impl FnOnce(u8) -> World) -> usize {
         let nth = self.tabs.len();
-        let world = World::nth(nth as u8);
+        let world = world(nth as u8);
         let (asleep, deaf, mute, unaware) = (false, false, false, false);
         self.tabs.push(Tab { world, alive: true, asleep, deaf, letters: Vec::new(), mute, unaware });
-        self.at(nth, World::start);
         nth
     }
 
@@ -224,7 +242,8 @@ impl Browser {
         match ask {
             LockAsk::Release => {}
             _ if !self.locks => self.mail.push_back((nth, Input::LockGranted { exclusive: false })),
-            LockAsk::Acquire => {
+            LockAsk::IfFree if self.holder.is_some() => self.mail.push_back((nth, Input::LockLost)),
+            LockAsk::Acquire | LockAsk::IfFree => {
                 self.queue.push_back(nth);
                 self.grant();
             }

@@ -23,6 +23,7 @@ pub const CLIENT: &str = "client-1";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockAsk {
     Acquire,
+    IfFree,
     Steal,
     Release,
 }
@@ -101,6 +102,7 @@ impl World {
             keep_messages: 50_000,
             request_timeout_ms: 10_000,
             source: Default::default(),
+            drain_only: false,
         };
         configure(&mut config);
         Self {
@@ -155,6 +157,14 @@ impl World {
         world.engine = Engine::new(world.engine.config.clone(), u64::from(nth));
         world.next_id = nth * 50;
         world.lock_is_free = false;
+        world
+    }
+
+    /// A worker without a page.
+    pub fn worker(nth: u8) -> Self {
+        let mut world = Self::nth(nth);
+        let config = Config { user_id: Some(OPERATOR.into()), drain_only: true, ..world.engine.config.clone() };
+        world.engine = Engine::new(config, u64::from(nth));
         world
     }
 
@@ -530,6 +540,7 @@ impl World {
                 vec![Input::Token { request, result }]
             }
             Effect::AcquireLock { .. } if self.lock_is_free => vec![Input::LockGranted { exclusive: true }],
+            Effect::AcquireLock { if_free: true, .. } => self.ask_lock(LockAsk::IfFree),
             Effect::AcquireLock { .. } => self.ask_lock(LockAsk::Acquire),
             Effect::StealLock { .. } => self.ask_lock(LockAsk::Steal),
             Effect::ReleaseLock => self.ask_lock(LockAsk::Release),

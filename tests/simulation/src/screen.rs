@@ -119,7 +119,7 @@ impl Screen {
                     None => self.problems.remove(&conversation_id),
                 };
             }
-            Update::People { .. } | Update::TakenBack { .. } => {}
+            Update::People { .. } | Update::Drained { .. } | Update::TakenBack { .. } => {}
             Update::Storage { durable } => self.lacks_storage = !durable,
             Update::Done { op, result } => return self.answered(op, Ok(result)),
             Update::Failed { op, error } => return self.answered(op, Err(error)),

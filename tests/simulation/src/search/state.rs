@@ -475,6 +475,7 @@ impl Tab {
             keep_messages: 50_000,
             request_timeout_ms: 10_000,
             source: Default::default(),
+            drain_only: false,
         };
         Self {
             engine: Engine::new(config, tab as u64 + 1),

@@ -48,7 +48,7 @@ impl World {
                 self.claim(id, claim);
                 self.later(1_000, Event::Lock { tab: id, claim, granted: true });
             }
-            Effect::AcquireLock { name } => {
+            Effect::AcquireLock { name, .. } => {
                 let (claim, news) = self.locks[profile].request(&name, id);
                 self.claim(id, claim);
                 self.spread_lock_news(news);

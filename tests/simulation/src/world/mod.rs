@@ -290,6 +290,7 @@ impl World {
             keep_messages: 50_000,
             request_timeout_ms: 10_000,
             source: Default::default(),
+            drain_only: false,
         }
     }
 

@@ -414,7 +414,7 @@ impl Stage {
                 let token = self.session.map(|user| self.token(user));
                 self.inputs.push_back((nth, Input::Token { request, result: Ok(token) }));
             }
-            Effect::AcquireLock { name } => {
+            Effect::AcquireLock { name, .. } => {
                 let news = self.locks.release(nth);
                 self.spread_lock_news(news);
                 let (claim, news) = self.locks.request(&name, nth);
@@ -571,6 +571,7 @@ impl Tab {
             keep_messages: 50_000,
             source: Default::default(),
             request_timeout_ms: 10_000,
+            drain_only: false,
         };
         Self {
             engine: Engine::new(config, nth as u64 + 1),
