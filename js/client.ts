@@ -1,9 +1,10 @@
+import { BackgroundSync, forgetToken } from './background-sync.js'
 import { ConversationStore, LINGER_MS } from './conversation.js'
 import type { Core, CoreConfig, CoreFactory, CoreHost, CoreUpdate, DeliveryUpdate } from './core.js'
 import { Deliveries } from './deliveries.js'
 import { ChatError, fromCore, sameError } from './errors.js'
 import { Events } from './events.js'
-import { toWay } from './source.js'
+import { toConfig } from './options.js'
 import { deferred, type Deferred, quiet, Store } from './store.js'
 import type {
   ChatClient, ChatClientOptions, ChatEvents, ChatListener, ChatMessage, ClientSnapshot, ConnectionState,
@@ -30,6 +31,7 @@ export class Client implements ChatClient {
   readonly #store = new Store<ClientSnapshot>(INITIAL)
   readonly #events = new Events()
   readonly #deliveries = new Deliveries()
+  readonly #background: BackgroundSync | null
   readonly #conversations = new Map<string, ConversationStore>()
   readonly #calls = new Map<number, Call>()
   readonly #unsent = new Map<string, { message: ChatMessage; sent: Deferred<ChatMessage> }>()
@@ -48,12 +50,14 @@ export class Client implements ChatClient {
   #leaveTimer: ReturnType<typeof setTimeout> | undefined
   #loadFailures = 0
   #stopReloading = () => {}
+  #stopWatching = () => {}
 
   constructor(options: ChatClientOptions, createCore: CoreFactory) {
     this.#config = toConfig(options)
     this.#accessToken = options.accessToken
     this.#createCore = createCore
     this.#asksToPersist = options.requestPersistence ?? false
+    this.#background = options.backgroundSync ? new BackgroundSync(this.#config.url) : null
   }
 
   readonly getSnapshot = this.#store.get
@@ -171,7 +175,10 @@ export class Client implements ChatClient {
 
   signOut({ discard = false }: { discard?: boolean } = {}): Promise<Unsent> {
     this.#rest()
-    return quiet(this.#stop(discard).finally(() => forgetUser(this.#config.url)))
+    return quiet(this.#stop(discard).finally(() => {
+      forgetUser(this.#config.url)
+      return this.#background?.forget()
+    }))
   }
 
   #rest(): void {
@@ -229,7 +236,11 @@ export class Client implements ChatClient {
   async #launch(): Promise<void> {
     this.#stopReloading()
     const host: CoreHost = {
-      accessToken: async () => (await this.#accessToken()) || null,
+      accessToken: async () => {
+        const token = (await this.#accessToken()) || null
+        if (host === this.#host) this.#background?.keep(token)
+        return token
+      },
       onUpdates: (updates) => {
         if (host === this.#host) this.#apply(updates)
       },
@@ -241,6 +252,8 @@ export class Client implements ChatClient {
       throw this.#notLoaded(cause)
     }
     this.#loadFailures = 0
+    if (this.#background) this.#stopWatching = this.#background.watch(() => this.#store.get().pending > 0)
+    else void forgetToken(this.#config.url)
     const open = [...this.#conversations.values()].filter((conversation) => conversation.isOpen)
     this.#tell((core) => {
       core.start()
@@ -332,6 +345,7 @@ export class Client implements ChatClient {
     this.#started = null
     this.#closing = null
     this.#crash = null
+    this.#stopWatching()
     try {
       core?.free()
     } catch {
@@ -439,6 +453,7 @@ export class Client implements ChatClient {
           touch(update.conversation_id).setPeople(update.people)
           break
         case 'pending':
+          if (update.total > this.#store.get().pending) void this.#background?.wake()
           next.pending = update.total
           this.#pending = update.conversations
           for (const [id, conversation] of this.#conversations) {
@@ -537,37 +552,5 @@ async function requestPersistence(): Promise<void> {
     await navigator.storage.persist()
   } catch {
     // An old browser or an insecure page: what is kept stays as safe as it was.
-  }
-}
-
-function toConfig(options: ChatClientOptions): CoreConfig {
-  const {
-    url, apiKey, accessToken, userId, senderRole, resumeOnReconnect = true, autoRead = true, requestTimeoutMs = 10_000,
-    requestPersistence = false, source,
-  } = options ?? {}
-  const check = (ok: boolean, field: keyof ChatClientOptions, wanted: string) => {
-    if (!ok) throw new ChatError('invalid_options', `unable to create the chat client; because \`${field}\` is not ${wanted}`)
-  }
-  const isName = (value: unknown) => typeof value === 'string' && value !== ''
-  check(typeof url === 'string' && /^https?:\/\/[^/]/.test(url), 'url', 'an http(s) URL')
-  check(isName(apiKey), 'apiKey', 'a key')
-  check(typeof accessToken === 'function', 'accessToken', 'a function')
-  check(userId === undefined || isName(userId), 'userId', 'an id')
-  check(senderRole === undefined || isName(senderRole), 'senderRole', 'a name')
-  check(typeof resumeOnReconnect === 'boolean', 'resumeOnReconnect', 'a boolean')
-  check(typeof autoRead === 'boolean', 'autoRead', 'a boolean')
-  check(typeof requestPersistence === 'boolean', 'requestPersistence', 'a boolean')
-  check(Number.isFinite(requestTimeoutMs) && requestTimeoutMs > 0, 'requestTimeoutMs', 'a number of milliseconds')
-  const way = toWay(source, check)
-  check(!way.table || isName(senderRole), 'senderRole', 'given, as a table needs it')
-  return {
-    url: url.replace(/\/+$/, ''),
-    api_key: apiKey,
-    ...(userId && { user_id: userId }),
-    ...(senderRole && { sender_role: senderRole }),
-    resume_on_reconnect: resumeOnReconnect,
-    auto_read: autoRead,
-    request_timeout_ms: requestTimeoutMs,
-    ...way,
   }
 }

@@ -29,6 +29,8 @@ export interface CoreConfig {
   request_timeout_ms: number
   endpoint?: string
   table?: CoreTable
+  /** In a worker: send what is unsent if no tab leads, and say `drained`. */
+  drain_only?: boolean
 }
 
 export interface CoreHost {
@@ -69,6 +71,7 @@ export type CoreUpdate =
   | { type: 'people'; conversation_id: string; people: Person[] }
   | { type: 'pending'; total: number; conversations: Record<string, number> }
   | ({ type: 'delivery' } & DeliveryUpdate)
+  | { type: 'drained'; left: number }
   | { type: 'taken_back'; conversation_id: string; id: string }
   | { type: 'problem'; conversation_id: string | null; error: CoreError | null }
   | { type: 'storage'; durable: boolean }

@@ -98,6 +98,12 @@ export interface ChatClientOptions {
    * Default false, because Firefox asks the user.
    */
   requestPersistence?: boolean
+  /**
+   * After the last tab was closed, the app's service worker sends what is unsent, where the browser has Background Sync:
+   * see `surechat/service-worker`. It keeps the last access token (no refresh token) in a database of its own while this
+   * is on; `signOut()` deletes it. Default false.
+   */
+  backgroundSync?: boolean
   /** Where the WebAssembly module is, or the module itself. Default: beside this package's JavaScript. */
   wasm?: WasmSource
 }

@@ -7,7 +7,7 @@ import { filesBelow, unlessFresh } from './stamp.mjs'
 const OUT = 'pkg'
 
 // All entries and chunks lie flat beside wasm/: the loader's `new URL('./wasm/…', import.meta.url)` ends up in one of them.
-const ENTRIES = { index: 'js/index.ts', react: 'js/react/index.ts', ui: 'js/react/ui/index.ts' }
+const ENTRIES = { index: 'js/index.ts', react: 'js/react/index.ts', ui: 'js/react/ui/index.ts', 'service-worker': 'js/service-worker.ts' }
 const STYLES = 'js/styles.css'
 
 export const esbuildOptions = {

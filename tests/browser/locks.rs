@@ -156,10 +156,10 @@ async fn without_web_locks_everybody_is_told_a_moment_later_that_it_is_not_their
     let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).unwrap();
     let _none = Instead::of(&navigator, "locks", &JsValue::UNDEFINED);
     let (tab, heard) = tab();
-    tab.acquire("none");
+    tab.acquire("none", false);
     assert_eq!(heard.all(), []);
     heard.until(&[NOT_ALONE]).await;
-    tab.acquire("none");
+    tab.acquire("none", false);
     tab.release();
     pause(1_200).await;
     assert_eq!(heard.all(), [NOT_ALONE]);

@@ -26,7 +26,7 @@ describe('options', () => {
 
   it.each([
     ['url', undefined], ['url', 'project.supabase.co'], ['url', 'wss://x'], ['apiKey', ''], ['accessToken', 'token'],
-    ['userId', ''], ['senderRole', 7], ['resumeOnReconnect', 'yes'], ['autoRead', 1], ['requestPersistence', 'yes'], ['requestTimeoutMs', 0], ['requestTimeoutMs', '9'],
+    ['userId', ''], ['senderRole', 7], ['resumeOnReconnect', 'yes'], ['autoRead', 1], ['requestPersistence', 'yes'], ['backgroundSync', 1], ['requestTimeoutMs', 0], ['requestTimeoutMs', '9'],
   ])('with a bad %s are refused by name', (field, value) => {
     const make = () => new Client({ ...OPTIONS, [field]: value } as never, () => Promise.reject())
     expect(make).toThrow(ChatError)
@@ -394,4 +394,44 @@ it('a message of the core keeps its columns', async () => {
   const stored = message({ id: 'x', metadata: { n: 1 }, delivery_status: 'sending' })
   core.say({ type: 'done', op: 1, result: { message: stored } })
   expect(await handle.persisted).toBe(stored)
+})
+
+describe('backgroundSync', () => {
+  const register = vi.fn(async () => {})
+  const pending = (total: number) => ({ type: 'pending' as const, total, conversations: { a: total } })
+  beforeEach(() => {
+    register.mockClear()
+    vi.stubGlobal('navigator', { serviceWorker: { ready: Promise.resolve({ sync: { register } }) } })
+  })
+  afterEach(() => vi.unstubAllGlobals())
+
+  it('asks to be woken whenever more is unsent, and when the page may be about to go', async () => {
+    const { client, core } = await startedClient({ backgroundSync: true })
+    core.say(pending(1))
+    core.say(pending(2))
+    await settled()
+    expect(register.mock.calls).toEqual([['surechat:project.supabase.co'], ['surechat:project.supabase.co']])
+    core.say(pending(1))
+    dispatchEvent(new Event('pagehide'))
+    await settled()
+    expect(register).toHaveBeenCalledTimes(3)
+    core.say(pending(0))
+    dispatchEvent(new Event('pagehide'))
+    await client.cleanup()
+    dispatchEvent(new Event('pagehide'))
+    await settled()
+    expect(register).toHaveBeenCalledTimes(3)
+  })
+
+  it('is off unless it is wanted, and does without what a browser lacks', async () => {
+    const { core } = await startedClient()
+    core.say(pending(1))
+    await settled()
+    expect(register).not.toHaveBeenCalled()
+    vi.stubGlobal('navigator', {})
+    const other = await startedClient({ backgroundSync: true, accessToken: () => 'token' })
+    other.core.say(pending(1))
+    expect(await other.core.host.accessToken()).toBe('token')
+    await other.client.signOut()
+  })
 })
