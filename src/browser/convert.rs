@@ -63,6 +63,10 @@ pub fn update(update: Update) -> Value {
         Update::History { conversation_id, has_older } => {
             ("history", vec![("conversation_id", conversation_id.into()), ("has_older", has_older.into())])
         }
+        Update::Conversations { patch } => ("conversations", patch.fields()),
+        Update::ListState { state, error } => {
+            ("list", vec![("state", state.as_str().into()), ("error", error.map(problem).into())])
+        }
         Update::Pending { total, conversations } => {
             let mut counts = Object::default();
             for (id, count) in conversations {

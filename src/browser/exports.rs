@@ -62,6 +62,10 @@ impl Core {
         self.command(Command::LoadOlder { op, conversation_id });
     }
 
+    pub fn list(&self, on: bool) {
+        self.command(Command::List { on });
+    }
+
     pub fn retry(&self, op: u32, conversation_id: Option<String>) {
         self.command(Command::Retry { op, conversation_id });
     }

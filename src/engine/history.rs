@@ -138,7 +138,7 @@ impl Engine {
         self.page_done(conversation_id);
     }
 
-    fn ask_below(&mut self, conversation_id: &str, before: u64) {
+    pub(super) fn ask_below(&mut self, conversation_id: &str, before: u64) {
         if !self.health.is_online() {
             return self.fail_page(conversation_id, "offline_history", OFFLINE);
         }
@@ -256,6 +256,7 @@ impl Engine {
             None => self.page_done(conversation_id),
             Some((code, message)) => self.fail_page(conversation_id, &code, &message),
         }
+        self.loaded(conversation_id);
     }
 
     /// Into the view of who waits and, as the leader, into the cache.

@@ -7,7 +7,7 @@ use crate::{
     realtime,
     rest::{self, HttpError, HttpRequest, HttpResponse},
     store::{StoreResult, Transaction},
-    sync::SyncState,
+    sync::{ListPatch, SyncState},
     tabs::TabMessage,
     timeline::Patch,
 };
@@ -133,6 +133,10 @@ pub enum Command {
     LoadOlder {
         op: OperationId,
         conversation_id: String,
+    },
+    /// Keep the list of all conversations, or not any more.
+    List {
+        on: bool,
     },
     /// Queue what failed again, in one conversation or in all.
     Retry {
@@ -263,6 +267,14 @@ pub enum Update {
     History {
         conversation_id: String,
         has_older: bool,
+    },
+    Conversations {
+        patch: ListPatch,
+    },
+    /// Of the list as a whole; `error` while it could not be loaded.
+    ListState {
+        state: SyncState,
+        error: Option<Problem>,
     },
     /// Messages that are not known to be on the server.
     Pending {

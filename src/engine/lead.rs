@@ -100,6 +100,7 @@ impl Engine {
         }
         self.forget_people();
         self.joined.clear();
+        self.lead_list();
         if !self.config.drain_only {
             self.desire_channels();
             self.realtime.start(self.now.mono);
@@ -308,6 +309,7 @@ impl Engine {
             }
             TabMessage::Read { conversation_id, seq } => self.hear_read(&conversation_id, seq),
             TabMessage::AskOlder { conversation_id, before } => self.hear_ask(conversation_id, before),
+            TabMessage::List => self.hear_list_wanted(),
             _ => {}
         }
     }
@@ -327,6 +329,7 @@ impl Engine {
                 self.updates.push_back(Update::TakenBack { conversation_id, id });
             }
             TabMessage::Problem { conversation_id, error } => self.hear_problem(conversation_id, error),
+            TabMessage::Listed { patch } => self.hear_list(*patch),
             TabMessage::Rows { generation, all, rows } if self.watch.follows(generation) => self.hear_rows(all, rows),
             TabMessage::People { conversation_id, people } => self.hear_people(&conversation_id, people),
             TabMessage::Older { conversation_id, before, answer, error } => {
@@ -364,6 +367,7 @@ impl Engine {
             self.tell_relays_again();
             self.tell_read_again();
             self.ask_for_history_again();
+            self.load_list();
             for reload in std::mem::take(&mut self.reloads) {
                 self.reload_from_cache(reload.op, reload.conversation_id);
             }

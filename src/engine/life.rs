@@ -236,6 +236,7 @@ impl Engine {
             return self.beat();
         }
         self.read_anew();
+        self.load_list();
         let signed_out = matches!(self.session.missing(), Some(Missing::SignedOut | Missing::OtherUser));
         if self.role == Role::Aside && !signed_out {
             self.queue_for_lead();
@@ -247,6 +248,7 @@ impl Engine {
     fn wake(&mut self) {
         self.session.renew();
         self.sync.all_due();
+        self.sync.await_channel(self.now.mono);
         self.outbox.resume();
         self.unread = true;
     }

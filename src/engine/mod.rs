@@ -19,6 +19,7 @@ mod history;
 mod io;
 mod lead;
 mod life;
+mod list;
 mod people;
 mod publish;
 mod reading;
@@ -37,6 +38,7 @@ use history::History;
 pub use io::{
     Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Person, Problem, RequestId, Update,
 };
+use list::Listing;
 
 use crate::{
     health::{ConnectionStatus, Health},
@@ -108,6 +110,12 @@ enum Request {
         conversation_id: String,
         from: u64,
     },
+    /// What an answer of the list brought, of these conversations.
+    SaveAll {
+        saved: Vec<(String, u64, u64)>,
+    },
+    /// The list, in a tab that follows.
+    List,
     SaveRows {
         conversation_id: String,
         low: u64,
@@ -280,6 +288,9 @@ pub struct Engine {
     trim_due: bool,
     /// The conversations whose changes are told live, where a table is read.
     joined: Vec<String>,
+    /// Writes of several conversations that become one.
+    batch: Option<Vec<Operation>>,
+    listing: Listing,
     /// After a read or a lead that the database refused.
     store_not_before: u64,
     /// Another tab may have added rows.
@@ -357,6 +368,8 @@ impl Engine {
             saving: LiteMap::new(),
             trim_due: false,
             joined: Vec::new(),
+            batch: None,
+            listing: Listing::default(),
             store_not_before: 0,
             unread: false,
             beat_at: 0,
@@ -444,6 +457,7 @@ impl Engine {
             Command::Close { conversation_id } => self.close(&conversation_id),
             Command::Reload { op, conversation_id } => self.reload(op, conversation_id),
             Command::LoadOlder { op, conversation_id } => self.load_older(op, conversation_id),
+            Command::List { on } => self.show_list(on),
             Command::Retry { op, conversation_id } => self.act(op, Act::Retry { conversation_id }),
             Command::Cancel { op, conversation_id, id } => self.act(op, Act::Cancel { conversation_id, id }),
             Command::Edit { op, conversation_id, id, edit_id, content } => {
@@ -478,6 +492,8 @@ impl Engine {
                 self.rows_saved(&conversation_id, low, cursor, result);
             }
             Request::OlderRows { conversation_id } => self.older_read(&conversation_id, result),
+            Request::SaveAll { saved } => self.all_saved(saved, result),
+            Request::List => self.list_read(result),
             Request::Discard => self.discarded(result),
             Request::LastRead => self.last_read(result),
             Request::MakeRoom
@@ -567,7 +583,20 @@ impl Engine {
         let lead = (self.role, &self.watch, self.away, self.leases, self.asked_to_yield, self.followed);
         let life = (self.phase, lead, &self.session, &self.health, &self.closing);
         let times = (self.beat_at, self.store_not_before, self.last_generation, self.realtime.poll_timeout());
-        format!("{:?}", (delivery, acts, reading, life, times, &self.requests, &self.said_delivery, self.tell_changed))
+        format!(
+            "{:?}",
+            (
+                delivery,
+                acts,
+                reading,
+                life,
+                times,
+                &self.requests,
+                &self.said_delivery,
+                self.tell_changed,
+                &self.listing
+            )
+        )
     }
 
     fn store(&mut self, purpose: Request, transaction: Transaction) {

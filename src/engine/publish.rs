@@ -22,6 +22,7 @@ impl Engine {
         self.publish_status();
         self.publish_sync();
         self.publish_people();
+        self.publish_list();
         if std::mem::take(&mut self.tell_changed) && self.role.generation().is_some() {
             self.tell(TabMessage::Changed);
         }
@@ -148,6 +149,7 @@ impl Engine {
     pub(super) fn watermarks_moved(&mut self, conversation_id: &str) {
         let Some(conversation) = self.sync.get(conversation_id) else { return };
         let (delivered, read) = conversation.watermarks(&self.user_id, self.config.ticks_of_all);
+        self.sync.touch(conversation_id);
         let role = self.own_role(conversation_id);
         if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id) {
             timeline.set_watermarks(delivered, read);
@@ -241,6 +243,11 @@ impl Engine {
         }
         match error {
             Some((code, message)) => {
+                if matches!(code.as_str(), "forbidden" | "no_conversation")
+                    && let Some(shown) = self.shown.get_mut(&conversation_id)
+                {
+                    shown.reset();
+                }
                 self.problem(Some(conversation_id.clone()), &code, &message);
                 self.loaded(&conversation_id);
             }
@@ -268,6 +275,6 @@ impl Engine {
     }
 }
 
-fn is_reachable(status: ConnectionStatus) -> bool {
+pub(super) fn is_reachable(status: ConnectionStatus) -> bool {
     !matches!(status, ConnectionStatus::Disconnected | ConnectionStatus::NeedsAuth)
 }

@@ -1,6 +1,8 @@
 //! A message's way in: the cache, catch-up, the live channel.
 
-use super::{Engine, OperationId, Phase, Reload, Request, Shown, Update, delivery::cached, storage::all_messages};
+use super::{
+    Engine, OperationId, Phase, Problem, Reload, Request, Shown, Update, delivery::cached, storage::all_messages,
+};
 use crate::{
     engine::Effect,
     json::{Value, number, text},
@@ -140,7 +142,21 @@ impl Engine {
         }
         self.mark_shown();
         self.watermarks_moved(conversation_id);
-        self.loaded(conversation_id);
+        if !self.complete_page(conversation_id) {
+            self.loaded(conversation_id);
+        }
+    }
+
+    /// Of a conversation that was never opened only the newest rows may be here: the page is made whole. Answers whether
+    /// there is nothing to show until then.
+    fn complete_page(&mut self, conversation_id: &str) -> bool {
+        let Some(Shown { low, through, .. }) = self.shown.get(conversation_id) else { return false };
+        let (low, rows) = (*low, (*through + 1).saturating_sub(*low));
+        let short = low > 1 && rows < PAGE && self.health.is_online();
+        if short {
+            self.ask_below(conversation_id, low);
+        }
+        short && rows == 0
     }
 
     fn load_again(&mut self, conversation_id: &str) {
@@ -178,7 +194,7 @@ impl Engine {
             return;
         }
         match result.as_deref() {
-            Ok([Reply::List(records)]) => {
+            Ok([Reply::List(records), Reply::Value(list)]) => {
                 self.cursors_read = true;
                 self.trim_due = true;
                 for record in records {
@@ -186,6 +202,11 @@ impl Engine {
                         self.sync.restore(conversation);
                     }
                 }
+                if let Some(list) = list {
+                    self.sync.restore_list(list);
+                    self.sync.await_channel(self.now.mono);
+                }
+                self.lead_list();
                 for conversation_id in self.shown_ids() {
                     self.load(conversation_id);
                 }
@@ -232,12 +253,16 @@ impl Engine {
         if self.reads_table() {
             return self.read_table(jwt);
         }
+        let list = self.sync.list_request();
         let cursors = self.sync.take_request(now);
-        if cursors.is_empty() {
+        if cursors.is_empty() && list.is_none() {
             return self.sync.abandon();
         }
         let target = self.config.target(&jwt, &self.user_id);
-        let http = rest::sync(target, cursors.into_iter());
+        let http = match list {
+            Some((since, held)) => rest::list_changes(target, since, held, cursors.into_iter()),
+            None => rest::sync(target, cursors.into_iter()),
+        };
         let request = self.expect(Request::Sync { jwt, window: None });
         self.effects.push_back(Effect::Http { request, http });
     }
@@ -261,6 +286,12 @@ impl Engine {
                 if let Some((id, start)) = window {
                     return self.window_answered(&id, &start, &body, server_ms);
                 }
+                if self.sync.list_is_asked() {
+                    return match rest::read_list(&body) {
+                        Some(answer) => self.list_answered(answer),
+                        None => self.sync.failed(self.now.mono),
+                    };
+                }
                 let synced = self.sync.answered(self.now.mono, rest::read_sync(&body), &self.user_id);
                 return synced.into_iter().for_each(|(id, synced)| self.synced(id, synced));
             }
@@ -278,6 +309,7 @@ impl Engine {
             | Outcome::Retry(failure) => failure,
         };
         self.sync.failed(self.now.mono);
+        self.list_failed(Problem::new(&failure.code, UNREACHABLE));
         let reloads = std::mem::take(&mut self.reloads);
         self.fail_reloads(reloads, &failure.code, UNREACHABLE);
         let mut waiting = self.shown_ids();
@@ -307,6 +339,7 @@ impl Engine {
                         "unable to load the messages; because this user is not a member of the conversation",
                     ),
                 };
+                self.withdraw(&conversation_id);
                 self.problem(Some(conversation_id.clone()), code, message);
             }
         }
@@ -396,6 +429,7 @@ impl Engine {
         if let Some((incarnation, cursor)) = held.map(|held| (held.incarnation.clone(), held.cursor)) {
             self.cover(conversation_id, &incarnation, merge.from, cursor);
         }
+        self.sync.count_rows(conversation_id, &merge.rows, &self.user_id);
         for row in merge.rows {
             operations.push(keep(&row));
             self.note_evidence(&row);
@@ -422,9 +456,12 @@ impl Engine {
         let Some(conversation) = self.sync.get(conversation_id).filter(|held| held.may_be_saved()) else { return };
         let (low, cursor) = (conversation.low, conversation.cursor);
         operations.push(Operation::Put { table: Table::Conversations, value: conversation.to_record() });
-        let transaction = Transaction::relaxed(operations).of_generation(generation);
         let conversation_id = conversation_id.to_owned();
         self.saving.insert(conversation_id.clone(), None);
+        if let Some(batch) = &mut self.batch {
+            return batch.append(&mut operations);
+        }
+        let transaction = Transaction::relaxed(operations).of_generation(generation);
         self.store(Request::SaveRows { conversation_id, low, cursor }, transaction);
     }
 

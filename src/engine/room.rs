@@ -46,13 +46,24 @@ impl Engine {
             return true;
         }
         let mut operations = Vec::new();
-        for id in free.into_iter().filter(|id| !self.shown.contains_key(id)) {
+        for id in free {
+            if self.shown.contains_key(&id) {
+                continue;
+            }
+            // What the list shows of it stays.
+            if let Some(held) = self.sync.get_mut(&id).filter(|held| held.summary.is_some()) {
+                if held.is_settled() && held.shorten(u64::MAX, 0) {
+                    shortened = true;
+                    self.save(&id, vec![all_messages(&id)]);
+                }
+                continue;
+            }
             operations.push(all_messages(&id));
             self.sync.forget(&id);
             operations.push(Operation::Delete { table: Table::Conversations, key: Key::Text(id) });
         }
         if operations.is_empty() {
-            return false;
+            return shortened;
         }
         self.store(Request::MakeRoom, Transaction::relaxed(operations).of_generation(generation));
         true

@@ -3,7 +3,7 @@
 //! Whatever goes wrong is told as a problem until it has passed, and what could not be read is read again: a queue that
 //! cannot be read is never taken for an empty one.
 
-use super::{Effect, Engine, Phase, Request, Update, life::STORE_PAUSE_MS};
+use super::{Effect, Engine, Phase, Request, Update, life::STORE_PAUSE_MS, list::list_operations};
 use crate::{
     store::{Key, MAX_NUMBER, Operation, StoreError, Table, Transaction},
     tabs::Role,
@@ -47,6 +47,7 @@ impl Engine {
         if first || self.durable {
             self.requeue_for_lead();
             self.read_anew();
+            self.load_list();
         }
         for command in std::mem::take(&mut self.waiting) {
             self.send(command);
@@ -106,12 +107,7 @@ impl Engine {
         if self.cursors_unread()
             && let Some(generation) = self.role.generation()
         {
-            let all = Operation::List {
-                table: Table::Conversations,
-                from: Key::Text(String::new()),
-                to: Key::Text("\u{ffff}".into()),
-            };
-            self.store(Request::Conversations, Transaction::relaxed(vec![all]).of_generation(generation));
+            self.store(Request::Conversations, Transaction::relaxed(list_operations()).of_generation(generation));
         }
     }
 

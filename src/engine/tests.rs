@@ -8,6 +8,7 @@ mod golden;
 mod history;
 mod lead;
 mod lease;
+mod list;
 mod own;
 mod people;
 mod plain;

@@ -25,8 +25,8 @@ use crate::{
 };
 
 pub use rpc::{
-    RowAnswer, RowStatus, StoredFacts, SyncAnswer, SyncStatus, Target, ack, older, read_acks, read_rows, read_sync,
-    send, sync,
+    Cursor, ListAnswer, Overview, RowAnswer, RowStatus, StoredFacts, SyncAnswer, SyncStatus, Target, ack, list_changes,
+    older, read_acks, read_list, read_rows, read_sync, send, sync,
 };
 pub use source::{Doubt, Source, unsupported};
 pub use table::{OF_TABLE, OwnTable, Start, Window};

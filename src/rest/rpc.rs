@@ -1,4 +1,4 @@
-//! The three functions of the schema: `chat_send`, `chat_sync`, `chat_ack`.
+//! The functions of the schema: `chat_send`, `chat_sync`, `chat_list`, `chat_ack`.
 
 use super::HttpRequest;
 use crate::{
@@ -22,14 +22,32 @@ pub fn send<'a>(target: Target<'_>, batch: impl Iterator<Item = &'a Envelope>) -
     call(target, "chat_send", vec![("batch", list(batch.map(|envelope| object(envelope.fields()))))])
 }
 
-/// `cursors`: conversation, seq up to which we know it, and its incarnation; `None` at first contact.
-pub fn sync<'a>(target: Target<'_>, cursors: impl Iterator<Item = (&'a str, Option<(u64, &'a str)>)>) -> HttpRequest {
+/// A cursor is `None` at first contact.
+pub fn sync<'a>(target: Target<'_>, cursors: impl Iterator<Item = Cursor<'a>>) -> HttpRequest {
+    call(target, "chat_sync", vec![("cursors", from_cursors(cursors))])
+}
+
+/// `since`: what the last answer said, `None` at first contact; `held`: how many conversations are known.
+pub fn list_changes<'a>(
+    target: Target<'_>,
+    since: Option<u64>,
+    held: usize,
+    cursors: impl Iterator<Item = Cursor<'a>>,
+) -> HttpRequest {
+    let arguments = vec![("since", since.into()), ("held", held.into()), ("cursors", from_cursors(cursors))];
+    call(target, "chat_list", arguments)
+}
+
+/// Of a conversation: the `seq` up to which it is known, and its incarnation.
+pub type Cursor<'a> = (&'a str, Option<(u64, &'a str)>);
+
+fn from_cursors<'a>(cursors: impl Iterator<Item = Cursor<'a>>) -> Value {
     let mut object_of_cursors = Object::default();
     for (id, cursor) in cursors {
         let (seq, incarnation) = cursor.unzip();
         object_of_cursors.push(id.to_owned(), object(vec![("seq", seq.into()), ("incarnation", incarnation.into())]));
     }
-    call(target, "chat_sync", vec![("cursors", object_of_cursors.into())])
+    object_of_cursors.into()
 }
 
 /// The page of history that ends below `before`.
@@ -162,6 +180,32 @@ pub struct SyncAnswer {
     pub first_seq: u64,
     pub rows: Vec<StoredMessage>,
     pub members: Vec<Member>,
+    /// Where the list was asked for.
+    pub overview: Option<Overview>,
+}
+
+/// What a list shows of a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Overview {
+    pub unread: u64,
+    pub last_message: Option<StoredMessage>,
+}
+
+/// What changed in the conversations of the user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListAnswer {
+    /// What the next request asks from.
+    pub since: u64,
+    /// All of them are answered.
+    pub full: bool,
+    /// How many there are, and the sum of their `last_seq`.
+    pub total: u64,
+    pub sum: u64,
+    /// The names of all, where we seemed to know another number.
+    pub ids: Option<Vec<String>>,
+    pub conversations: Vec<SyncAnswer>,
+    /// There are some that could not be read.
+    pub partial: bool,
 }
 
 pub fn read_sync(body: &Value) -> Vec<SyncAnswer> {
@@ -192,6 +236,25 @@ fn read_sync_row(row: &Value) -> Option<SyncAnswer> {
         first_seq: place("first_seq")?,
         rows: read,
         members: items(row, "members").iter().filter_map(Member::from_value).collect(),
+        overview: number(row, "unread")
+            .filter(|_| ok)
+            .map(|unread| Overview { unread, last_message: row.get("last_message").and_then(StoredMessage::from_row) }),
+    })
+}
+
+/// `None` for what is not such an answer.
+pub fn read_list(body: &Value) -> Option<ListAnswer> {
+    let rows = items(body, "conversations");
+    let conversations: Vec<SyncAnswer> = rows.iter().filter_map(read_sync_row).collect();
+    let name = |id: &Value| id.as_str().map(str::to_owned);
+    Some(ListAnswer {
+        since: number(body, "since")?,
+        full: body.get("full")?.as_bool()?,
+        total: number(body, "total")?,
+        sum: number(body, "sum")?,
+        ids: body.get("ids").and_then(Value::as_array).map(|ids| ids.iter().filter_map(name).collect()),
+        partial: conversations.len() < rows.len(),
+        conversations,
     })
 }
 

@@ -1,6 +1,6 @@
 //! What is held of one conversation: a covered interval of `seq`, and everybody's watermarks.
 
-use super::window::Progress;
+use super::{list::Summary, window::Progress};
 use crate::{
     json::{Value, list, number, object, owned},
     message::{Member, StoredMessage},
@@ -28,6 +28,8 @@ pub struct Conversation {
     /// Up to here it was shown on a visible screen.
     pub read: u64,
     pub members: Vec<Member>,
+    /// What the list shows of it, if it is in the list.
+    pub summary: Option<Summary>,
     /// The newest row that somebody else sent: nothing else needs a receipt.
     pub others_seq: u64,
     /// It is to be asked for.
@@ -45,15 +47,19 @@ pub struct Conversation {
     /// Writes refused in a row.
     refusals: u32,
     pub(super) progress: Progress,
+    /// What was known when the list was asked for.
+    held_then: Asked,
 }
 
 /// What was known when a request was built.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Asked {
     pub cursor: u64,
     newest: u64,
     /// Without a cursor, for the newest page.
     page: bool,
+    /// The answer starts where the server knows that the list left off, not at our cursor.
+    listed: bool,
 }
 
 /// What is to be shown and written after rows came in.
@@ -80,6 +86,7 @@ impl Conversation {
             stored_low: 1,
             read: 0,
             members: Vec::new(),
+            summary: None,
             others_seq: 0,
             due: true,
             again: false,
@@ -89,6 +96,7 @@ impl Conversation {
             unsaved: false,
             refusals: 0,
             progress: Progress::default(),
+            held_then: Asked::default(),
         }
     }
 
@@ -194,7 +202,21 @@ impl Conversation {
                 self.incarnation.clear();
             }
         }
-        Asked { cursor: self.cursor, newest: self.cursor.max(self.announced), page: !self.is_known() }
+        Asked { cursor: self.cursor, newest: self.cursor.max(self.announced), page: !self.is_known(), listed: false }
+    }
+
+    pub(super) fn note_held(&mut self) {
+        let newest = self.cursor.max(self.announced);
+        self.held_then = Asked { cursor: self.cursor, newest, page: false, listed: true };
+    }
+
+    pub(super) fn held_then(&self) -> Asked {
+        Asked { listed: true, ..self.held_then }
+    }
+
+    /// It cannot be left to the list.
+    pub(super) fn wants_asking(&self) -> bool {
+        !self.is_known() || self.unsaved || self.cursor < self.announced || !self.ahead.is_empty()
     }
 
     /// The last answer did not know yet what we have heard of.
@@ -225,8 +247,14 @@ impl Conversation {
         if reset {
             *self = Self::new(&self.id);
         }
+        // The rows do not join what is held: it is to be asked for with our cursor.
+        if asked.listed && self.is_known() && answer.first_seq > self.cursor + 1 {
+            self.due = true;
+            answer.members.into_iter().for_each(|member| self.take_receipt(member));
+            return Merge::default();
+        }
         // There was no room for the first page; one whose rows are all gone is a page, too.
-        if !self.is_known() && answer.through_seq < answer.last_seq && answer.rows.is_empty() {
+        if !self.is_known() && !asked.listed && answer.through_seq < answer.last_seq && answer.rows.is_empty() {
             self.due = true;
             return Merge { reset, ..Merge::default() };
         }
@@ -313,7 +341,7 @@ impl Conversation {
     }
 
     pub fn to_record(&self) -> Value {
-        object(vec![
+        let mut record = vec![
             ("v", RECORD_VERSION.into()),
             ("id", self.id.as_str().into()),
             ("incarnation", self.incarnation.as_str().into()),
@@ -322,7 +350,11 @@ impl Conversation {
             ("read", self.read.into()),
             ("others_seq", self.others_seq.into()),
             ("members", list(self.members.iter().map(Member::to_value))),
-        ])
+        ];
+        if let Some(summary) = &self.summary {
+            record.push(("summary", summary.to_value()));
+        }
+        object(record)
     }
 
     /// `None` for a record of another version.
@@ -341,6 +373,7 @@ impl Conversation {
             read: number(record, "read")?,
             others_seq: number(record, "others_seq")?,
             members: members.iter().filter_map(Member::from_value).collect(),
+            summary: record.get("summary").and_then(Summary::from_value),
             ..Self::new(&owned(record, "id")?)
         })
     }

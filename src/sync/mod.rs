@@ -6,6 +6,7 @@
 //! ending below the cursor that was asked from, mean another database: the cache is dropped.
 
 mod conversation;
+mod list;
 mod window;
 
 use litemap::LiteMap;
@@ -14,6 +15,8 @@ use conversation::Asked;
 #[cfg(test)]
 use conversation::LAG_LIMIT_MS;
 pub use conversation::{Conversation, Merge};
+use list::{CURSORS, List};
+pub use list::{LIST, ListPatch, Summary};
 
 use crate::rest::{SyncAnswer, SyncStatus};
 
@@ -69,6 +72,7 @@ pub struct Sync {
     resets: u32,
     /// Conversations are read one by one, in windows by time, of what has this name.
     windows_of: Option<String>,
+    list: List,
     rng: fastrand::Rng,
 }
 
@@ -84,6 +88,7 @@ impl Sync {
             reconcile_at: u64::MAX,
             resets: 0,
             windows_of: None,
+            list: List::default(),
             rng: fastrand::Rng::with_seed(seed),
         }
     }
@@ -135,6 +140,7 @@ impl Sync {
         self.conversations.clear();
         self.dormant.clear();
         self.flight = None;
+        self.forget_list();
     }
 
     /// The database refused to keep what came: it is asked for again, and that soon.
@@ -149,8 +155,11 @@ impl Sync {
     /// Ask for everything again, as soon as may be.
     pub fn all_due(&mut self) {
         for (_, conversation) in &mut self.conversations {
-            conversation.ask_again();
+            if !self.list.wanted || conversation.wants_asking() {
+                conversation.ask_again();
+            }
         }
+        self.list.due = self.list.wanted;
         self.not_before = 0;
         self.failures = 0;
     }
@@ -192,14 +201,21 @@ impl Sync {
         if !self.is_due(now) {
             return Vec::new();
         }
-        let mut first_pages = 0;
+        if self.list.wanted {
+            self.note_held();
+            self.list.due = false;
+            self.list.asked = true;
+        }
+        let (mut first_pages, mut cursors) = (0, 0);
         let flight: Vec<(String, Asked)> = self
             .conversations
             .iter_mut()
             .map(|(_, conversation)| conversation)
             .filter(|conversation| {
-                first_pages += usize::from(conversation.due && !conversation.is_known());
-                conversation.due && (conversation.is_known() || first_pages <= FIRST_PAGES)
+                let counted = if conversation.is_known() { &mut cursors } else { &mut first_pages };
+                *counted += usize::from(conversation.due);
+                let limit = if self.list.wanted { CURSORS } else { usize::MAX };
+                conversation.due && if conversation.is_known() { cursors <= limit } else { first_pages <= FIRST_PAGES }
             })
             .take(if self.windows_of.is_some() { 1 } else { usize::MAX })
             .map(|conversation| (conversation.id.clone(), conversation.ask()))
@@ -214,17 +230,18 @@ impl Sync {
     }
 
     pub fn is_due(&self, now: u64) -> bool {
-        self.flight.is_none()
-            && now >= self.not_before
-            && (now >= self.reconcile_at || self.conversations.values().any(|conversation| conversation.due))
+        self.flight.is_none() && now >= self.not_before && (now >= self.reconcile_at || self.is_anything_due())
+    }
+
+    fn is_anything_due(&self) -> bool {
+        self.list.due || self.conversations.values().any(|conversation| conversation.due)
     }
 
     pub fn deadline(&self) -> Option<u64> {
-        if self.flight.is_some() || self.conversations.is_empty() {
+        if self.flight.is_some() || (self.conversations.is_empty() && !self.list.wanted) {
             return None;
         }
-        let due = self.conversations.values().any(|conversation| conversation.due);
-        let at = if due { self.not_before } else { self.not_before.max(self.reconcile_at) };
+        let at = if self.is_anything_due() { self.not_before } else { self.not_before.max(self.reconcile_at) };
         (at != u64::MAX).then_some(at)
     }
 
@@ -237,17 +254,28 @@ impl Sync {
         self.not_before = 0;
         self.schedule(now);
         let mut synced = Vec::new();
-        for answer in answers {
-            let Some(place) = asked.iter().position(|(id, _)| *id == answer.conversation_id) else { continue };
-            let (id, asked) = asked.swap_remove(place);
+        for mut answer in answers {
+            let place = asked.iter().position(|(id, _)| *id == answer.conversation_id);
+            let (id, asked) = match place {
+                Some(place) => asked.swap_remove(place),
+                None if self.list.asked => (answer.conversation_id.clone(), self.listed(&answer.conversation_id)),
+                None => continue,
+            };
+            let overview = answer.overview.take();
+            let own = answer.members.iter().find(|member| member.user_id == user_id);
+            let (last_seq, server_read) = (answer.last_seq, own.map_or(0, |own| own.read_seq));
             let Some(conversation) = self.conversations.get_mut(&id) else { continue };
             match answer.status {
                 SyncStatus::Ok => {
+                    let answer_id = id.clone();
                     let merge = conversation.merge(now, asked, answer, user_id);
                     self.resets += u32::from(merge.reset);
                     synced.push((id, Synced::Merged(merge)));
                     if conversation.is_behind() {
                         self.not_before = now + LAG_PAUSE_MS;
+                    }
+                    if let Some(overview) = overview {
+                        self.sum_up(&answer_id, last_seq, server_read, overview, user_id);
                     }
                 }
                 refused => synced.push((id, Synced::Refused(refused))),
@@ -267,6 +295,7 @@ impl Sync {
 
     /// The request under way brought nothing: again, later.
     pub fn failed(&mut self, now: u64) {
+        self.list_unanswered();
         for (id, _) in &self.flight.take().unwrap_or_default() {
             if let Some(conversation) = self.conversations.get_mut(id) {
                 conversation.due = true;
@@ -277,11 +306,16 @@ impl Sync {
 
     /// The request under way was not sent after all.
     pub fn abandon(&mut self) {
+        self.list_unanswered();
         for (id, _) in &self.flight.take().unwrap_or_default() {
             if let Some(conversation) = self.conversations.get_mut(id) {
                 conversation.due = true;
             }
         }
+    }
+
+    fn list_unanswered(&mut self) {
+        self.list.due |= std::mem::take(&mut self.list.asked);
     }
 
     pub fn is_asking(&self, id: &str) -> bool {
@@ -292,7 +326,7 @@ impl Sync {
         let due = self.conversations.get(id).is_none_or(|conversation| conversation.due || !conversation.is_known());
         if !reachable {
             SyncState::Stale
-        } else if due || self.is_asking(id) || !self.live {
+        } else if due || self.is_asking(id) || self.list_is_due() || !self.live {
             SyncState::CatchingUp
         } else {
             SyncState::Live

@@ -39,6 +39,7 @@ fn answer(incarnation: &str, first: u64, through: u64, last: u64) -> SyncAnswer 
         first_seq: first,
         rows: (first..=through).map(|seq| row(seq, "you")).collect(),
         members: vec![member("me", "operator", 0, 0), member("you", "client", 0, 0)],
+        overview: None,
     }
 }
 

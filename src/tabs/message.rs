@@ -5,6 +5,7 @@ use crate::{
     json::{Value, items, list, number, object, owned, text},
     message::{MessageId, StoredMessage},
     outbox::RowState,
+    sync::ListPatch,
 };
 
 /// How things are with the leader.
@@ -54,6 +55,10 @@ pub enum TabMessage {
     Older { conversation_id: String, before: u64, answer: Value, error: Option<(String, String)> },
     /// What is wrong with a conversation that a tab shows, by code and sentence; nothing when it has passed.
     Problem { conversation_id: String, error: Option<(String, String)> },
+    /// A tab shows the list of all conversations: keep it.
+    List,
+    /// What changes in it.
+    Listed { patch: Box<ListPatch> },
     /// Somebody's act, for the leader to perform; told again until it is answered.
     Act { from: u64, op: u32, act: Value },
     /// It is committed, or refused by code and sentence.
@@ -120,6 +125,8 @@ impl TabMessage {
             TabMessage::Problem { conversation_id, error } => {
                 ("problem", vec![("conversation_id", conversation_id.as_str().into()), ("error", from_error(error))])
             }
+            TabMessage::List => ("list", Vec::new()),
+            TabMessage::Listed { patch } => ("listed", ListPatch::clone(patch).fields()),
             TabMessage::Act { from, op, act } => {
                 ("act", vec![("from", (*from).into()), ("op", (*op).into()), ("act", act.clone())])
             }
@@ -185,6 +192,8 @@ impl TabMessage {
                 error: to_error(value)?,
             },
             "problem" => TabMessage::Problem { conversation_id: conversation_id()?, error: to_error(value)? },
+            "list" => TabMessage::List,
+            "listed" => TabMessage::Listed { patch: Box::new(ListPatch::from_value(value)?) },
             "act" => TabMessage::Act { from: from()?, op: op()?, act: value.get("act")?.clone() },
             "acted" => TabMessage::Acted { from: from()?, op: op()?, error: to_error(value)? },
             _ => return None,

@@ -3,6 +3,7 @@ use crate::{
     json,
     message::{DeliveryStatus, Failure, MessageId, StoredMessage},
     outbox::{Phase, RowState},
+    sync::ListPatch,
 };
 
 use super::*;
@@ -202,6 +203,15 @@ fn every_message() -> Vec<TabMessage> {
         TabMessage::Problem { conversation_id: id(), error: Some(error()) },
         TabMessage::Problem { conversation_id: id(), error: None },
         TabMessage::Act { from: (1 << 53) - 1, op: 7, act: json!({"act": "retry", "conversation_id": "b1"}) },
+        TabMessage::List,
+        TabMessage::Listed {
+            patch: Box::new(ListPatch {
+                reset: true,
+                loaded: true,
+                upserts: vec![json!({"id": "b1", "unread": 2})],
+                removes: vec![id()],
+            }),
+        },
         TabMessage::Acted { from: 5, op: u32::MAX, error: None },
         TabMessage::Acted { from: 5, op: 7, error: Some(error()) },
     ]

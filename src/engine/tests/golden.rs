@@ -2,7 +2,7 @@
 
 use super::{server::Fault, world::*};
 use crate::{
-    engine::{Command, Effect, Input, Update, delivery::record},
+    engine::{Command, Effect, Input, PageEvent, Update, delivery::record},
     json,
     json::Value,
     message::{Envelope, Kind, MessageId},
@@ -128,6 +128,29 @@ fn the_cache_of_an_earlier_page_is_shown_before_the_server_says_anything() {
     world.start();
     assert_eq!(world.screen(), [("Is Tuesday fine?".to_owned(), "sent".to_owned())]);
     assert_eq!(world.store.generation(), before + 1, "it goes on counting");
+}
+
+#[test]
+fn what_the_list_knows_is_written_so_and_shown_before_the_server_says_anything() {
+    let mut world = World::started();
+    world.command(Command::List { on: true });
+    world.feed(Input::Page(PageEvent::Hidden));
+    world.receive("0190aaaa-0000-7000-8000-000000000001", "Is Tuesday fine?");
+    assert_eq!(only(&world, Table::Conversations), golden!("conversation-listed"));
+    let list = world.store.table(Table::Meta).find(|record| record["name"] == "list");
+    assert_eq!(list, Some(&golden!("list")));
+
+    let mut world =
+        left_behind(&[(Table::Conversations, golden!("conversation-listed")), (Table::Meta, golden!("list"))]);
+    world.online = false;
+    world.command(Command::Start { remembered_user: None, visible: true, online: false });
+    world.command(Command::List { on: true });
+    let shown = world.updates.iter().find_map(|update| match update {
+        Update::Conversations { patch } if patch.loaded => patch.upserts.first(),
+        _ => None,
+    });
+    let line = shown.expect("a line");
+    assert_eq!((&line["unread"], &line["last_message"]["content"]), (&json!(1), &json!("Is Tuesday fine?")));
 }
 
 #[test]

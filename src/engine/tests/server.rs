@@ -43,6 +43,11 @@ pub struct Server {
     pub own: super::own::Own,
     /// What an app's endpoint answers to what it stored, in place of the row.
     pub endpoint_says: Option<(u16, Value)>,
+    /// When each conversation changed last, by a clock of the server's own.
+    pub changed: BTreeMap<String, u64>,
+    pub clock: u64,
+    /// What `chat_list` was asked.
+    pub listed: Vec<Value>,
     /// What goes out live, as broadcasts of the inbox.
     pub live: Vec<(&'static str, Value)>,
 }
@@ -94,6 +99,10 @@ impl Server {
                 respond(401, &json!({"code": "PGRST301"}))
             }
             "chat_sync" => respond(200, &self.sync(&user, &body["cursors"])),
+            "chat_list" => {
+                self.listed.push(body.clone());
+                respond(200, &self.list(&user, &body))
+            }
             "chat_ack" => respond(200, &self.ack(&user, &body["acks"])),
             _ => respond(404, &json!({"code": "PGRST202"})),
         };
@@ -203,6 +212,8 @@ impl Server {
                     stored["created_at"] = "2026-11-23T06:30:00+00:00".into();
                     change_target(rows, &row);
                     self.taken.push(stored.clone());
+                    self.clock += 1;
+                    self.changed.insert(conversation.clone(), self.clock);
                     rows.push(stored.clone());
                     let incarnation = incarnation(self.restores);
                     let live = json!({"row": stored, "conversation_id": conversation, "incarnation": incarnation,
@@ -261,6 +272,43 @@ impl Server {
         Value::Array(answers.collect())
     }
 
+    /// The clock is `since`: rows that came after it come, too, which the model tells by their number alone.
+    fn list(&self, user: &str, asked: &Value) -> Value {
+        let since = asked["since"].as_u64();
+        let is_member = |id: &String| self.members[id].iter().any(|member| member["user_id"] == user);
+        let mine: Vec<&String> = self.members.keys().filter(|id| is_member(id)).collect();
+        let mut cursors = asked["cursors"].clone();
+        for id in &mine {
+            let is_new = since.is_none_or(|since| self.changed.get(*id).is_some_and(|at| *at > since));
+            if is_new && cursors[id.as_str()] == Value::Null {
+                let own = self.members[*id].iter().find(|member| member["user_id"] == user).expect("a member");
+                let seq = own["delivered_seq"].as_u64().unwrap_or(0).min(self.rows[*id].len() as u64);
+                cursors[id.as_str()] = json!({"seq": seq});
+            }
+        }
+        let mut answers = self.sync(user, &cursors);
+        for answer in answers_of(&mut answers) {
+            let id = answer["conversation_id"].as_str().unwrap_or_default().to_owned();
+            if answer["status"] != "ok" {
+                continue;
+            }
+            let own = self.members[&id].iter().find(|member| member["user_id"] == user).expect("a member");
+            let messages = || self.rows[&id].iter().filter(|row| row["kind"] == "message");
+            let unread = messages().filter(|row| {
+                row["sender_id"] != user
+                    && row["deleted_at"] == Value::Null
+                    && row["seq"].as_u64() > own["read_seq"].as_u64()
+            });
+            answer["unread"] = unread.count().into();
+            answer["last_message"] = messages().next_back().cloned().unwrap_or_default();
+        }
+        let total = mine.len();
+        let sum: usize = mine.iter().map(|id| self.rows[*id].len()).sum();
+        let ids = (since.is_some() && asked["held"] != total as u64)
+            .then(|| json::list(mine.iter().map(|id| id.as_str().into())));
+        json!({"since": self.clock, "full": since.is_none(), "total": total, "sum": sum, "ids": ids, "conversations": answers})
+    }
+
     pub fn ack(&mut self, user: &str, acks: &Value) -> Value {
         let mut answers = Vec::new();
         for ack in acks.as_array().into_iter().flatten() {
@@ -275,12 +323,21 @@ impl Server {
             let last = self.rows.get(id).map_or(0, Vec::len) as u64;
             member["delivered_seq"] = ack["delivered"].as_u64().unwrap_or(0).min(last).into();
             member["read_seq"] = ack["read"].as_u64().unwrap_or(0).min(last).into();
+            self.clock += 1;
+            self.changed.insert(id.to_owned(), self.clock);
             let mut receipt = member.clone();
             receipt["conversation_id"] = id.into();
             answers.push(receipt.clone());
             self.live.push(("receipt", receipt));
         }
         Value::Array(answers)
+    }
+}
+
+fn answers_of(answers: &mut Value) -> &mut [Value] {
+    match answers {
+        Value::Array(answers) => answers,
+        _ => &mut [],
     }
 }
 

@@ -120,6 +120,7 @@ impl Screen {
                 };
             }
             Update::People { .. } | Update::Drained { .. } | Update::TakenBack { .. } => {}
+            Update::Conversations { .. } | Update::ListState { .. } => {}
             Update::Storage { durable } => self.lacks_storage = !durable,
             Update::Done { op, result } => return self.answered(op, Ok(result)),
             Update::Failed { op, error } => return self.answered(op, Err(error)),

@@ -1,0 +1,232 @@
+//! The list of all conversations, in every tab that shows it.
+//!
+//! The leader keeps it with what it keeps of each conversation, and tells the other tabs what changes. They read the rest
+//! from the database.
+
+use super::{Engine, Phase, Problem, Request, Update, publish::is_reachable, storage::all_messages};
+use crate::{
+    health::ConnectionStatus,
+    json::{Value, object},
+    rest::ListAnswer,
+    store::{Key, Operation, Reply, StoreError, StoreResult, Table, Transaction},
+    sync::{Conversation, LIST, ListPatch, SyncState, Synced},
+    tabs::TabMessage,
+    timeline::show_stored,
+};
+
+/// What this tab has to do with the list.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Listing {
+    /// It shows the list.
+    on: bool,
+    /// Another tab does.
+    elsewhere: bool,
+    /// All of it is to be told.
+    reset: bool,
+    /// What was told while the database was read: it may be newer.
+    heard: Option<Vec<ListPatch>>,
+    loaded: bool,
+    said: Option<(SyncState, Option<Problem>)>,
+    problem: Option<Problem>,
+}
+
+impl Engine {
+    pub(super) fn show_list(&mut self, on: bool) {
+        self.listing.on = on;
+        self.listing.said = None;
+        if on && self.phase == Phase::Running {
+            self.load_list();
+        }
+    }
+
+    /// From the cache; and, where this tab leads, on to the server.
+    pub(super) fn load_list(&mut self) {
+        if !self.listing.on {
+            return;
+        }
+        if self.role.generation().is_some() {
+            self.lead_list();
+        } else if self.durable {
+            self.tell(TabMessage::List);
+            self.listing.heard = Some(Vec::new());
+            self.store(Request::List, Transaction::relaxed(list_operations()));
+        }
+    }
+
+    /// At the beginning of a lead, and when a tab begins to show the list.
+    pub(super) fn lead_list(&mut self) {
+        self.listing.heard = None;
+        if self.listing.on || self.listing.elsewhere {
+            self.listing.reset = true;
+            self.sync.want_list();
+        }
+    }
+
+    pub(super) fn hear_list_wanted(&mut self) {
+        self.listing.elsewhere = true;
+        self.sync.want_list();
+    }
+
+    /// A tab that follows reads what the leader keeps.
+    pub(super) fn list_read(&mut self, result: StoreResult) {
+        let heard = self.listing.heard.take();
+        let (Ok([Reply::List(records), Reply::Value(list)]), Some(heard)) = (result.as_deref(), heard) else { return };
+        let held = records.iter().filter_map(Conversation::from_record);
+        let upserts = held.filter_map(|held| self.line_of(&held)).collect();
+        let loaded = list.is_some() || self.listing.loaded;
+        self.say_list(ListPatch { reset: true, loaded, upserts, removes: Vec::new() });
+        heard.into_iter().for_each(|patch| self.say_list(patch));
+    }
+
+    pub(super) fn hear_list(&mut self, patch: ListPatch) {
+        match &mut self.listing.heard {
+            Some(heard) => heard.push(patch),
+            None => self.say_list(patch),
+        }
+    }
+
+    pub(super) fn list_answered(&mut self, answer: ListAnswer) {
+        let synced = self.sync.list_answered(self.now.mono, answer, &self.user_id);
+        self.listing.problem = None;
+        self.listing.reset |= !self.listing.loaded;
+        // All of it in one transaction, with what the next request asks from.
+        self.batch = Some(Vec::new());
+        let mut kept = self.saving.is_empty();
+        for (id, synced) in synced {
+            let merged = matches!(synced, Synced::Merged(_));
+            self.synced(id.clone(), synced);
+            kept &= !merged || self.sync.get(&id).is_none_or(Conversation::may_be_saved);
+        }
+        let Some(mut operations) = self.batch.take() else { return };
+        let Some(generation) = self.role.generation().filter(|_| self.durable) else { return };
+        if let Some(record) = self.sync.list_record().filter(|_| kept) {
+            operations.push(Operation::Put { table: Table::Meta, value: record });
+        }
+        let place = |id: &String| self.sync.get(id).map(|held| (id.clone(), held.low, held.cursor));
+        let saved = self.saving.keys().filter(|id| !self.saves(id)).filter_map(place).collect();
+        self.store(Request::SaveAll { saved }, Transaction::relaxed(operations).of_generation(generation));
+    }
+
+    pub(super) fn all_saved(&mut self, saved: Vec<(String, u64, u64)>, result: StoreResult) {
+        if result == Err(StoreError::Robbed) {
+            saved.iter().for_each(|(id, ..)| drop(self.saving.remove(id)));
+            return self.requeue_for_lead();
+        }
+        for (conversation_id, low, cursor) in saved {
+            self.rows_saved(&conversation_id, low, cursor, result.clone().map(|_| Vec::new()));
+        }
+    }
+
+    /// What is known of the conversation is on its way to the database by itself.
+    fn saves(&self, id: &str) -> bool {
+        let alone =
+            |request: &Request| matches!(request, Request::SaveRows { conversation_id, .. } if conversation_id == id);
+        self.requests.values().any(alone)
+    }
+
+    pub(super) fn list_failed(&mut self, problem: Problem) {
+        if !self.sync.has_list() {
+            self.listing.problem = Some(problem);
+        }
+    }
+
+    /// It is not this user's any more: nothing of it stays but what is unsent.
+    pub(super) fn withdraw(&mut self, conversation_id: &str) {
+        if !self.sync.withdraw(conversation_id) {
+            return;
+        }
+        if let Some(shown) = self.shown.get_mut(conversation_id) {
+            shown.reset();
+            // It may be given back.
+            self.sync.track(conversation_id).due = false;
+        }
+        if let Some(generation) = self.role.generation().filter(|_| self.durable) {
+            let delete = Operation::Delete { table: Table::Conversations, key: Key::Text(conversation_id.to_owned()) };
+            let operations = vec![all_messages(conversation_id), delete];
+            self.store(Request::MakeRoom, Transaction::relaxed(operations).of_generation(generation));
+            self.tell_changed = true;
+        }
+    }
+
+    // ---- what is told
+
+    pub(super) fn publish_list(&mut self) {
+        if self.role.generation().is_some() {
+            for conversation_id in self.sync.count_read(&self.user_id) {
+                self.save(&conversation_id, Vec::new());
+            }
+            self.publish_changes();
+        }
+        self.publish_list_state();
+    }
+
+    fn publish_changes(&mut self) {
+        let (mut changed, removes) = self.sync.take_changes();
+        let loaded = self.sync.has_list();
+        let reset = loaded && std::mem::take(&mut self.listing.reset);
+        if reset {
+            changed = self.sync.iter().map(|held| held.id.clone()).collect();
+        }
+        if !self.listing.on && !self.listing.elsewhere || (changed.is_empty() && removes.is_empty() && !reset) {
+            return;
+        }
+        let upserts: Vec<Value> = changed.iter().filter_map(|id| self.line_of(self.sync.get(id)?)).collect();
+        let patch = ListPatch { reset, loaded, upserts, removes };
+        if self.listing.elsewhere {
+            self.tell(TabMessage::Listed { patch: Box::new(patch.clone()) });
+        }
+        self.say_list(patch);
+    }
+
+    fn say_list(&mut self, patch: ListPatch) {
+        self.listing.loaded |= patch.loaded;
+        if self.listing.on {
+            self.updates.push_back(Update::Conversations { patch });
+        }
+    }
+
+    fn publish_list_state(&mut self) {
+        if !self.listing.on {
+            return;
+        }
+        let status = self.said_status.unwrap_or(self.health.status());
+        let state = if !is_reachable(status) {
+            SyncState::Stale
+        } else if status != ConnectionStatus::Connected || !self.listing.loaded || self.sync.list_is_due() {
+            SyncState::CatchingUp
+        } else {
+            SyncState::Live
+        };
+        let now = (state, self.listing.problem.clone());
+        if self.listing.said.as_ref() != Some(&now) {
+            self.listing.said = Some(now.clone());
+            let (state, error) = now;
+            self.updates.push_back(Update::ListState { state, error });
+        }
+    }
+
+    /// A line of the list, as JavaScript shows it.
+    fn line_of(&self, held: &Conversation) -> Option<Value> {
+        let summary = held.summary.as_ref()?;
+        let (delivered, read) = held.watermarks(&self.user_id, self.config.ticks_of_all);
+        let last = summary.last_message.as_ref();
+        Some(object(vec![
+            ("id", held.id.as_str().into()),
+            ("role", held.role(&self.user_id).into()),
+            ("last_seq", summary.through.into()),
+            ("unread", summary.unread.into()),
+            ("last_message", last.map(|last| show_stored(last, &self.user_id, delivered, read)).into()),
+            ("last_at", last.map(|last| last.created_at.as_str()).into()),
+        ]))
+    }
+}
+
+/// Reads all conversations, and from where the list is to be asked for.
+pub(super) fn list_operations() -> Vec<Operation> {
+    let all = Operation::List {
+        table: Table::Conversations,
+        from: Key::Text(String::new()),
+        to: Key::Text("\u{ffff}".into()),
+    };
+    vec![all, Operation::Get { table: Table::Meta, key: Key::Text(LIST.into()) }]
+}

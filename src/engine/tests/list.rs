@@ -1,0 +1,354 @@
+//! The list of all conversations: asked for by one number, kept live, in every tab.
+
+use std::collections::BTreeMap;
+
+use super::{browser::Browser, server::Server, world::*};
+use crate::{
+    engine::{Command, Input, PageEvent, Update},
+    json,
+    json::Value,
+    store::Table,
+};
+
+fn booking(n: usize) -> String {
+    format!("b{n:03}")
+}
+
+fn message_id(n: usize) -> String {
+    format!("0190aaaa-0000-7000-8000-{n:012x}")
+}
+
+fn many(server: &mut Server, count: usize) {
+    for n in 2..=count {
+        let members = server.members[BOOKING].clone();
+        server.members.insert(booking(n), members);
+        server.rows.insert(booking(n), Vec::new());
+    }
+}
+
+/// A tab that shows the list and no conversation.
+fn with_list(count: usize) -> World {
+    let mut world = World::new();
+    many(&mut world.server, count);
+    begin(&mut world);
+    world
+}
+
+fn begin(world: &mut World) {
+    world.command(Command::Start { remembered_user: None, visible: true, online: world.online });
+    world.command(Command::List { on: true });
+    world.run_for(2_000);
+}
+
+/// The list as an observer has it: unread and the text of the last message, by conversation.
+fn lines(world: &World) -> BTreeMap<String, (u64, String)> {
+    let mut lines = BTreeMap::new();
+    for update in &world.updates {
+        let Update::Conversations { patch } = update else { continue };
+        if patch.reset {
+            lines.clear();
+        }
+        for line in &patch.upserts {
+            let text = line["last_message"]["content"].as_str().unwrap_or("-").to_owned();
+            lines.insert(line["id"].as_str().unwrap().to_owned(), (line["unread"].as_u64().unwrap(), text));
+        }
+        patch.removes.iter().for_each(|id| drop(lines.remove(id)));
+    }
+    lines
+}
+
+fn line(world: &World, id: &str) -> (u64, String) {
+    lines(world).remove(id).unwrap_or_else(|| (99, "not in the list".into()))
+}
+
+fn is(unread: u64, text: &str) -> (u64, String) {
+    (unread, text.to_owned())
+}
+
+fn is_loaded(world: &World) -> bool {
+    world.updates.iter().any(|update| matches!(update, Update::Conversations { patch } if patch.loaded))
+}
+
+fn state(world: &World) -> &'static str {
+    let state =
+        |update: &Update| if let Update::ListState { state, .. } = update { Some(state.as_str()) } else { None };
+    world.updates.iter().filter_map(state).next_back().unwrap_or_default()
+}
+
+fn said_by(world: &mut World, user: &str, id: &str, n: usize, text: &str) {
+    world.server.post(id, user, &message_id(n), text);
+    world.feed(Input::Timer);
+}
+
+fn amend(world: &mut World, id: &str, n: usize, kind: &str, target: usize, text: &str) {
+    let row = json!({"id": message_id(n), "conversation_id": id, "kind": kind, "target_id": message_id(target),
+        "content": text, "message_type": "text", "metadata": {}});
+    let body = json!({"expected_user": CLIENT, "batch": [row]});
+    let request = crate::rest::HttpRequest {
+        url: "/chat_send".into(),
+        headers: Vec::new(),
+        body: body.to_string(),
+        timeout_ms: 0,
+        keepalive: false,
+    };
+    world.server.answer(0, &request).unwrap();
+    world.feed(Input::Timer);
+}
+
+#[test]
+fn the_first_contact_is_one_request_for_summaries_alone() {
+    let mut world = World::new();
+    many(&mut world.server, 500);
+    world.server.post(&booking(7), OPERATOR, &message_id(1), "own");
+    world.server.live.clear();
+    begin(&mut world);
+    assert_eq!(lines(&world).len(), 500);
+    assert_eq!((line(&world, &booking(7)), line(&world, &booking(8))), (is(0, "own"), is(0, "-")));
+    assert_eq!((world.server.count("chat_list"), world.server.count("chat_sync")), (1, 0));
+    assert!(is_loaded(&world));
+    assert_eq!(state(&world), "live");
+}
+
+#[test]
+fn after_a_reconnect_one_request_without_a_cursor_brings_what_is_behind() {
+    let mut world = with_list(500);
+    world.run_for(5_000);
+    world.set_online(false);
+    for n in 1..=20 {
+        world.server.post(&booking(n + 100), CLIENT, &message_id(n), "while you were away");
+    }
+    world.run_for(60_000);
+    assert_eq!(state(&world), "stale");
+    world.server.listed.clear();
+    world.server.requests.clear();
+    world.set_online(true);
+    world.run_for(3_000);
+    assert_eq!((world.server.count("chat_list"), world.server.count("chat_sync")), (1, 0));
+    assert_eq!(world.server.listed[0]["cursors"], json!({}));
+    assert_eq!(lines(&world).values().filter(|line| **line == is(1, "while you were away")).count(), 20);
+    let delivered = world.server.members[&booking(101)][0]["delivered_seq"].as_u64();
+    assert_eq!(delivered, Some(1), "the rows came with it, and are acknowledged");
+    assert_eq!(state(&world), "live");
+}
+
+#[test]
+fn what_comes_live_is_counted_without_a_request() {
+    let mut world = with_list(3);
+    let asked = world.server.count("chat_list");
+    let id = booking(2);
+    said_by(&mut world, CLIENT, &id, 1, "one");
+    said_by(&mut world, CLIENT, &id, 2, "two");
+    assert_eq!(line(&world, &id), is(2, "two"));
+    said_by(&mut world, OPERATOR, &id, 3, "from my telephone");
+    assert_eq!(line(&world, &id), is(2, "from my telephone"));
+    said_by(&mut world, CLIENT, &id, 4, "three");
+    amend(&mut world, &id, 5, "edit", 4, "THREE");
+    assert_eq!(line(&world, &id), is(3, "THREE"));
+    amend(&mut world, &id, 6, "delete", 4, "");
+    assert_eq!(line(&world, &id), is(2, ""));
+    assert_eq!((world.server.count("chat_list"), world.server.count("chat_sync")), (asked, 0));
+    amend(&mut world, &id, 7, "delete", 1, "");
+    assert_eq!(line(&world, &id), is(1, ""), "which one was deleted is not known here, so it is asked for");
+    assert_eq!(world.server.count("chat_list"), asked + 1);
+}
+
+#[test]
+fn a_conversation_that_was_never_opened_keeps_what_comes_live_and_acknowledges_it() {
+    let mut world = with_list(3);
+    let id = booking(3);
+    said_by(&mut world, CLIENT, &id, 1, "one");
+    world.run_for(2_000);
+    let own = world.server.members[&id][0].clone();
+    assert_eq!((own["delivered_seq"].as_u64(), own["read_seq"].as_u64()), (Some(1), Some(0)));
+    assert_eq!(world.store.table(Table::Messages).count(), 1);
+}
+
+#[test]
+fn a_conversation_that_was_never_opened_gets_its_page_when_it_is_and_needs_no_network_then() {
+    let mut world = World::new();
+    many(&mut world.server, 3);
+    let id = booking(2);
+    for n in 1..=60 {
+        world.server.post(&id, OPERATOR, &message_id(n), "before");
+    }
+    world.server.members.get_mut(&id).unwrap()[0]["delivered_seq"] = 60.into();
+    world.server.live.clear();
+    begin(&mut world);
+    assert_eq!(world.store.table(Table::Messages).count(), 0);
+    said_by(&mut world, CLIENT, &id, 61, "live");
+    world.command(Command::Open { conversation_id: id.clone() });
+    let rows = |world: &World| {
+        let upserts = |update: &Update| match update {
+            Update::Messages { conversation_id, patch } if *conversation_id == booking(2) => patch.upserts.len(),
+            _ => 0,
+        };
+        world.updates.iter().map(upserts).sum::<usize>()
+    };
+    assert!(rows(&world) >= 50, "{}", rows(&world));
+    world.run_for(2_000);
+    world.command(Command::Close { conversation_id: id.clone() });
+    world.updates.clear();
+    world.server.requests.clear();
+    world.command(Command::Open { conversation_id: id });
+    assert!(rows(&world) >= 50);
+    assert_eq!(world.server.requests, []);
+}
+
+#[test]
+fn unread_falls_when_it_is_read_here_or_on_another_device() {
+    let mut world = with_list(3);
+    let [here, elsewhere] = [booking(2), booking(3)];
+    for (n, id) in [&here, &elsewhere, &here].into_iter().enumerate() {
+        said_by(&mut world, CLIENT, id, n + 1, "unread");
+    }
+    assert_eq!((line(&world, &here).0, line(&world, &elsewhere).0), (2, 1));
+    world.command(Command::Open { conversation_id: here.clone() });
+    assert_eq!(line(&world, &here).0, 0);
+    world.server.ack(OPERATOR, &json!([{"conversation_id": elsewhere, "delivered": 1, "read": 1}]));
+    world.feed(Input::Timer);
+    assert_eq!(line(&world, &elsewhere).0, 0);
+    said_by(&mut world, CLIENT, &here, 8, "seen at once");
+    assert_eq!(line(&world, &here), is(0, "seen at once"));
+    world.feed(Input::Page(PageEvent::Hidden));
+    said_by(&mut world, CLIENT, &here, 9, "not seen");
+    assert_eq!(line(&world, &here), is(1, "not seen"));
+}
+
+#[test]
+fn the_list_is_there_at_once_without_a_network() {
+    let mut world = with_list(40);
+    said_by(&mut world, CLIENT, &booking(2), 1, "hello");
+    said_by(&mut world, CLIENT, &booking(2), 2, "again");
+    let before = lines(&world);
+    let (store, server) = (world.store, world.server);
+    let mut world = World::new();
+    (world.store, world.server) = (store, server);
+    world.online = false;
+    begin(&mut world);
+    assert!(is_loaded(&world));
+    assert_eq!(lines(&world), before);
+    assert_eq!(state(&world), "stale");
+    world.server.listed.clear();
+    world.set_online(true);
+    world.run_for(2_000);
+    assert!(world.server.listed.iter().all(|asked| asked["since"] != Value::Null && asked["cursors"] == json!({})));
+    assert_eq!(lines(&world), before);
+}
+
+#[test]
+fn membership_that_is_withdrawn_takes_the_line_and_the_cache() {
+    let mut world = with_list(3);
+    let id = booking(2);
+    said_by(&mut world, CLIENT, &id, 1, "secret");
+    world.command(Command::Open { conversation_id: id.clone() });
+    world.server.members.get_mut(&id).unwrap().remove(0);
+    world.run_for(90_000);
+    assert_eq!(lines(&world).keys().cloned().collect::<Vec<_>>(), [booking(3), BOOKING.to_owned()]);
+    let kept = world.store.table(Table::Conversations).chain(world.store.table(Table::Messages));
+    assert!(kept.into_iter().all(|record| !record.to_string().contains(&id)));
+    let refused =
+        |update: &Update| matches!(update, Update::Problem { error: Some(error), .. } if error.code == "forbidden");
+    assert!(world.updates.iter().any(refused));
+    let member = json!({"user_id": OPERATOR, "role": "operator", "delivered_seq": 0, "read_seq": 0});
+    world.server.members.get_mut(&id).unwrap().insert(0, member);
+    world.server.clock += 1;
+    let clock = world.server.clock;
+    world.server.changed.insert(id.clone(), clock);
+    world.run_for(90_000);
+    assert_eq!(line(&world, &id), is(0, "secret"), "given back, and it stands on the screen");
+}
+
+#[test]
+fn what_does_not_add_up_is_asked_for_anew() {
+    let mut world = with_list(5);
+    // A change that no answer will name: as after a restore of the database.
+    world.live = false;
+    world.server.post(&booking(2), CLIENT, &message_id(1), "missed");
+    world.server.changed.remove(&booking(2));
+    world.run_for(90_000);
+    assert_eq!(line(&world, &booking(2)), is(1, "missed"));
+    assert!(world.server.listed.iter().skip(1).any(|asked| asked["since"] == Value::Null));
+    let full = world.server.listed.iter().filter(|asked| asked["since"] == Value::Null).count();
+    world.run_for(300_000);
+    assert_eq!(world.server.listed.iter().filter(|asked| asked["since"] == Value::Null).count(), full);
+}
+
+#[test]
+fn a_hole_in_a_conversation_is_asked_for_with_its_cursor() {
+    let mut world = with_list(3);
+    let id = booking(2);
+    said_by(&mut world, CLIENT, &id, 1, "one");
+    world.live = false;
+    said_by(&mut world, CLIENT, &id, 2, "two");
+    world.live = true;
+    world.server.listed.clear();
+    said_by(&mut world, CLIENT, &id, 3, "three");
+    assert_eq!(world.server.listed.len(), 1);
+    assert_eq!(world.server.listed[0]["cursors"][id.as_str()]["seq"], 1);
+    assert_eq!(line(&world, &id), is(3, "three"));
+}
+
+#[test]
+fn a_new_conversation_stands_in_the_list_with_its_first_message() {
+    let mut world = with_list(2);
+    many(&mut world.server, 3);
+    said_by(&mut world, CLIENT, &booking(3), 1, "a new booking");
+    assert_eq!(line(&world, &booking(3)), is(1, "a new booking"));
+}
+
+#[test]
+fn a_tab_that_follows_shows_the_same_list() {
+    let mut browser = Browser::with_tabs(2);
+    many(&mut browser.server, 30);
+    browser.command(1, Command::List { on: true });
+    browser.run_for(2_000);
+    let same = |browser: &Browser| lines(&browser.tabs[1].world);
+    assert_eq!(same(&browser).len(), 30);
+    assert!(is_loaded(&browser.tabs[1].world));
+    browser.command(0, Command::List { on: true });
+    browser.server.post(&booking(2), CLIENT, &message_id(1), "hello");
+    browser.at(0, |tab| tab.feed(Input::Timer));
+    assert_eq!(same(&browser)[&booking(2)], is(1, "hello"));
+    assert_eq!(same(&browser), lines(&browser.tabs[0].world));
+    let late = browser.open_tab();
+    browser.command(late, Command::List { on: true });
+    browser.run_for(1_000);
+    assert_eq!(lines(&browser.tabs[late].world), same(&browser));
+    browser.crash(0);
+    browser.server.post(&booking(3), CLIENT, &message_id(2), "meanwhile");
+    browser.run_for(60_000);
+    let leader = browser.leader().unwrap();
+    assert_ne!(leader, 0);
+    for nth in [1, late] {
+        assert_eq!(lines(&browser.tabs[nth].world)[&booking(3)], is(1, "meanwhile"), "tab {nth}");
+    }
+}
+
+#[test]
+fn without_a_database_there_is_a_list_all_the_same() {
+    let mut world = World::new();
+    world.has_database = false;
+    many(&mut world.server, 5);
+    begin(&mut world);
+    assert_eq!(lines(&world).len(), 5);
+    said_by(&mut world, CLIENT, &booking(2), 1, "hello");
+    assert_eq!(line(&world, &booking(2)), is(1, "hello"));
+}
+
+#[test]
+fn a_list_that_cannot_be_loaded_says_why_until_it_can() {
+    let mut world = World::new();
+    world.online = false;
+    begin(&mut world);
+    assert!(!is_loaded(&world));
+    world.server.always = None;
+    world.set_online(true);
+    world.run_for(2_000);
+    assert!(is_loaded(&world));
+    let errors: Vec<bool> = world
+        .updates
+        .iter()
+        .filter_map(|update| if let Update::ListState { error, .. } = update { Some(error.is_some()) } else { None })
+        .collect();
+    assert!(errors.contains(&true) && errors.last() == Some(&false), "{errors:?}");
+}
