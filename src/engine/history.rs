@@ -31,7 +31,7 @@ pub(super) struct History {
 
 /// One page of one conversation, and everybody who waits for it.
 #[derive(Clone, Debug)]
-struct Call {
+pub(super) struct Call {
     conversation_id: String,
     ops: Vec<OperationId>,
     until: u64,
@@ -56,13 +56,18 @@ impl Engine {
         if !self.shown.contains_key(&conversation_id) {
             return self.fail(op, "invalid_conversation", CLOSED);
         }
-        match self.history.calls.iter_mut().find(|call| call.conversation_id == conversation_id) {
-            Some(call) => call.ops.push(op),
-            None => {
-                let until = self.now.mono + RELOAD_TIMEOUT_MS;
-                self.history.calls.push(Call { conversation_id, ops: vec![op], until, step: Step::Waiting });
-            }
-        }
+        self.call_for_page(conversation_id).ops.push(op);
+    }
+
+    /// The next page below what the view shows, whoever waits for it.
+    pub(super) fn call_for_page(&mut self, conversation_id: String) -> &mut Call {
+        let calls = &mut self.history.calls;
+        let place = calls.iter().position(|call| call.conversation_id == conversation_id).unwrap_or_else(|| {
+            let until = self.now.mono + RELOAD_TIMEOUT_MS;
+            calls.push(Call { conversation_id, ops: Vec::new(), until, step: Step::Waiting });
+            calls.len() - 1
+        });
+        &mut calls[place]
     }
 
     /// What waited for the first page goes on; and, as the leader, to the server.
@@ -138,7 +143,7 @@ impl Engine {
         self.page_done(conversation_id);
     }
 
-    pub(super) fn ask_below(&mut self, conversation_id: &str, before: u64) {
+    fn ask_below(&mut self, conversation_id: &str, before: u64) {
         if !self.health.is_online() {
             return self.fail_page(conversation_id, "offline_history", OFFLINE);
         }

@@ -154,7 +154,7 @@ impl Engine {
         let (low, rows) = (*low, (*through + 1).saturating_sub(*low));
         let short = low > 1 && rows < PAGE && self.health.is_online();
         if short {
-            self.ask_below(conversation_id, low);
+            self.call_for_page(conversation_id.to_owned());
         }
         short && rows == 0
     }
