@@ -1,5 +1,6 @@
 import { BackgroundSync, forgetToken } from './background-sync.js'
 import { ConversationStore, LINGER_MS } from './conversation.js'
+import { ConversationList } from './conversations.js'
 import type { Core, CoreConfig, CoreFactory, CoreHost, CoreUpdate, DeliveryUpdate } from './core.js'
 import { Deliveries } from './deliveries.js'
 import { ChatError, fromCore, sameError } from './errors.js'
@@ -59,6 +60,11 @@ export class Client implements ChatClient {
     this.#asksToPersist = options.requestPersistence ?? false
     this.#background = options.backgroundSync ? new BackgroundSync(this.#config.url) : null
   }
+
+  readonly conversations = new ConversationList({
+    retain: () => this.retain(),
+    list: (on) => this.#hint((core) => core.list(on)),
+  })
 
   readonly getSnapshot = this.#store.get
   readonly getServerSnapshot = () => INITIAL
@@ -258,6 +264,7 @@ export class Client implements ChatClient {
     this.#tell((core) => {
       core.start()
       for (const { id } of open) core.open(id)
+      if (this.conversations.isOpen) core.list(true)
     })
     for (const call of this.#waiting.splice(0)) this.#dispatch(call)
     if (this.#crash) throw this.#crash
@@ -265,6 +272,8 @@ export class Client implements ChatClient {
       conversation.opening()
       conversation.commit()
     }
+    if (this.conversations.isOpen) this.conversations.opening()
+    this.conversations.commit()
     this.#show({ connection: 'connecting', error: null })
   }
 
@@ -300,6 +309,11 @@ export class Client implements ChatClient {
       conversation.setSync('stale')
       conversation.setPeople([])
       conversation.commit()
+    }
+    if (this.conversations.isOpen) {
+      this.conversations.setError(error)
+      this.conversations.setSync('stale')
+      this.conversations.commit()
     }
     this.#show({ connection: 'disconnected', error })
     this.#events.emit('error', { error })
@@ -358,6 +372,8 @@ export class Client implements ChatClient {
       conversation.setPending(this.#pending[id] ?? 0)
       conversation.commit()
     }
+    this.conversations.clear()
+    this.conversations.commit()
     this.#show({ connection, pending: unsent, error: null })
   }
 
@@ -430,6 +446,7 @@ export class Client implements ChatClient {
     const next: { -readonly [K in keyof ClientSnapshot]?: ClientSnapshot[K] } = {}
     const touched = new Set<ConversationStore>()
     const after: (() => void)[] = []
+    let listed = false
     const touch = (id: string): ConversationStore => {
       const conversation = this.#conversation(id)
       touched.add(conversation)
@@ -451,6 +468,15 @@ export class Client implements ChatClient {
           break
         case 'people':
           touch(update.conversation_id).setPeople(update.people)
+          break
+        case 'conversations':
+          this.conversations.patch(update)
+          listed = true
+          break
+        case 'list':
+          this.conversations.setSync(update.state)
+          this.conversations.setError(update.error && fromCore(update.error))
+          listed = true
           break
         case 'pending':
           if (update.total > this.#store.get().pending) void this.#background?.wake()
@@ -487,6 +513,7 @@ export class Client implements ChatClient {
       }
     }
     for (const conversation of touched) conversation.commit()
+    if (listed) this.conversations.commit()
     this.#show(next)
     for (const run of after) run()
     this.#leave()

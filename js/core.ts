@@ -1,5 +1,7 @@
 import type { CoreTable } from './source.js'
-import type { ChatMessage, ConnectionState, DeliveryStatus, Failure, Person, SyncState } from './types.js'
+import type {
+  ChatMessage, ConnectionState, ConversationSummary, DeliveryStatus, Failure, Person, SyncState,
+} from './types.js'
 
 /** The WebAssembly core as JavaScript sees it. Methods return at once; results arrive through `onUpdates`. */
 export interface Core {
@@ -8,6 +10,8 @@ export interface Core {
   open(conversation_id: string): void
   close(conversation_id: string): void
   reload(op: number, conversation_id: string): void
+  /** While on, the summaries of all conversations are kept. */
+  list(on: boolean): void
   retry(op: number, conversation_id: string | undefined): void
   cancel(op: number, conversation_id: string, id: string): void
   edit(op: number, conversation_id: string, id: string, content: string): void
@@ -55,6 +59,15 @@ export interface Patch {
   removes: string[]
 }
 
+export interface ListPatch {
+  /** Forget all lines first. */
+  reset: boolean
+  /** All conversations are known, from the cache or the server. */
+  loaded: boolean
+  upserts: ConversationSummary[]
+  removes: string[]
+}
+
 export interface DeliveryUpdate {
   conversation_id: string
   id: string
@@ -69,6 +82,8 @@ export type CoreUpdate =
   | { type: 'loaded'; conversation_id: string }
   | ({ type: 'messages'; conversation_id: string } & Patch)
   | { type: 'people'; conversation_id: string; people: Person[] }
+  | ({ type: 'conversations' } & ListPatch)
+  | { type: 'list'; state: SyncState; error: CoreError | null }
   | { type: 'pending'; total: number; conversations: Record<string, number> }
   | ({ type: 'delivery' } & DeliveryUpdate)
   | { type: 'drained'; left: number }

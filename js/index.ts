@@ -2,6 +2,6 @@ export { ChatError } from './errors.js'
 export { configureChat, createChatClient, getDefaultClient, realtimeMessageService } from './service.js'
 export type {
   ChatClient, ChatClientOptions, ChatEvents, ChatListener, ChatMessage, ClientSnapshot, ConnectionState, Conversation,
-  ConversationSnapshot, DeliveryPhase, DeliveryStatus, Draft, EndpointSource, Failure, Person, SendHandle, SendOptions, SyncState,
-  TableSource, Unsent, WasmSource,
+  Conversations, ConversationsSnapshot, ConversationSnapshot, ConversationSummary, DeliveryPhase, DeliveryStatus, Draft,
+  EndpointSource, Failure, Person, SendHandle, SendOptions, SyncState, TableSource, Unsent, WasmSource,
 } from './types.js'

@@ -38,6 +38,9 @@ export const realtimeMessageService: ChatClient = {
   addEventListener: (type, listener) => getDefaultClient().addEventListener(type, listener),
   removeEventListener: (type, listener) => getDefaultClient().removeEventListener(type, listener),
   on: (type, listener) => getDefaultClient().on(type, listener),
+  get conversations() {
+    return getDefaultClient().conversations
+  },
   conversation: (id) => getDefaultClient().conversation(id),
   send: (conversationId, draft) => getDefaultClient().send(conversationId, draft),
   cancelMessage: (conversationId, id) => getDefaultClient().cancelMessage(conversationId, id),

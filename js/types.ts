@@ -194,6 +194,39 @@ export interface Conversation {
   setTyping(on?: boolean): void
 }
 
+/** A line of the list of conversations. */
+export interface ConversationSummary {
+  readonly id: string
+  /** The user's own role in it. */
+  readonly role: string
+  /** The number of its newest row. */
+  readonly last_seq: number
+  /** Messages of others that this user has not read, deleted ones left out. */
+  readonly unread: number
+  /** The newest message, as it is after edits and deletes. Its content may be cut after 300 characters. */
+  readonly last_message: ChatMessage | null
+  /** ISO 8601; null while nothing was written. */
+  readonly last_at: string | null
+}
+
+export interface ConversationsSnapshot {
+  /** The latest first. A line that did not change is the same object. */
+  readonly conversations: readonly ConversationSummary[]
+  /** Nothing is known yet, neither from the cache nor from the server. */
+  readonly isLoading: boolean
+  /** Why there is no list, while there is none. */
+  readonly error: ChatError | null
+  readonly totalUnread: number
+  readonly sync: SyncState
+}
+
+/** The list of all conversations. It is kept while anybody is subscribed. */
+export interface Conversations {
+  getSnapshot(): ConversationsSnapshot
+  getServerSnapshot(): ConversationsSnapshot
+  subscribe(listener: () => void): () => void
+}
+
 export interface ChatEvents {
   connection_status: { status: ConnectionState; previous: ConnectionState }
   /** Own messages only. `sent`, `delivered` and `read` come once each, in this order. */
@@ -223,6 +256,8 @@ export interface ChatClient {
   addEventListener<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>): () => void
   removeEventListener<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>): void
   on<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>): () => void
+  /** All conversations of the user, with what is unread: 500 of them cost one channel and one request. */
+  readonly conversations: Conversations
   /** The same object for the same id. The id '' stands for none: empty, idle, no request. */
   conversation(id: string): Conversation
   send(conversationId: string, draft: Draft): SendHandle

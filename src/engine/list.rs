@@ -14,6 +14,8 @@ use crate::{
     timeline::show_stored,
 };
 
+const UNKNOWN: &str = "unable to list the conversations; because the app's own table does not say which there are";
+
 /// What this tab has to do with the list.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Listing {
@@ -56,7 +58,9 @@ impl Engine {
     /// At the beginning of a lead, and when a tab begins to show the list.
     pub(super) fn lead_list(&mut self) {
         self.listing.heard = None;
-        if self.listing.on || self.listing.elsewhere {
+        if self.reads_table() {
+            self.listing.problem = Some(Problem::new("not_supported", UNKNOWN));
+        } else if self.listing.on || self.listing.elsewhere {
             self.listing.reset = true;
             self.sync.want_list();
         }
@@ -64,7 +68,7 @@ impl Engine {
 
     pub(super) fn hear_list_wanted(&mut self) {
         self.listing.elsewhere = true;
-        self.sync.want_list();
+        self.lead_list();
     }
 
     /// A tab that follows reads what the leader keeps.

@@ -202,7 +202,7 @@ impl Engine {
                         self.sync.restore(conversation);
                     }
                 }
-                if let Some(list) = list {
+                if let Some(list) = list.as_ref().filter(|_| !self.reads_table()) {
                     self.sync.restore_list(list);
                     self.sync.await_channel(self.now.mono);
                 }

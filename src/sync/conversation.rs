@@ -259,7 +259,7 @@ impl Conversation {
             return Merge { reset, ..Merge::default() };
         }
         let first = !self.is_known() || answer.first_seq > self.cursor + 1;
-        if first && !reset && !asked.page {
+        if first && !reset && !asked.page && !asked.listed {
             // What the answer goes on from is not held any more.
             self.due = true;
             return Merge::default();

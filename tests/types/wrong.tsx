@@ -2,9 +2,10 @@
 import { ChatError, configureChat, createChatClient, getDefaultClient, realtimeMessageService } from 'surechat'
 import type {
   ChatClient, ChatClientOptions, ChatEvents, ChatMessage, ClientSnapshot, ConnectionState, Conversation,
-  ConversationSnapshot, DeliveryPhase, DeliveryStatus, Draft, EndpointSource, Failure, SendHandle, SendOptions, SyncState, TableSource, Unsent, WasmSource,
+  Conversations, ConversationsSnapshot, ConversationSnapshot, ConversationSummary, DeliveryPhase, DeliveryStatus, Draft,
+  EndpointSource, Failure, SendHandle, SendOptions, SyncState, TableSource, Unsent, WasmSource,
 } from 'surechat'
-import { ChatProvider, useChatClient, useChatWithDelivery } from 'surechat/react'
+import { ChatProvider, useChatClient, useChatWithDelivery, useConversations } from 'surechat/react'
 import { ChatOfflineBanner, ConnectionStatus, MessageDeliveryIndicator, PendingMessagesBanner } from 'surechat/react/ui'
 
 declare const client: ChatClient
@@ -13,6 +14,9 @@ declare const snapshot: ClientSnapshot
 declare const conversation: Conversation
 declare const shown: ConversationSnapshot
 declare const handle: SendHandle
+declare const list: ConversationsSnapshot
+declare const line: ConversationSummary
+const all: Conversations = client.conversations
 declare const event: ChatEvents['delivery_status']
 const chat = useChatWithDelivery({ bookingId: 'a' })
 
@@ -52,6 +56,18 @@ conversation.getSnapshot().messages.push(message)
 shown.sync === 'synced'
 // @ts-expect-error
 conversation.cancel()
+// @ts-expect-error
+list.conversations.push(line)
+// @ts-expect-error
+line.unread = 0
+// @ts-expect-error
+line.last_message.content
+// @ts-expect-error
+all.subscribe()
+// @ts-expect-error
+useConversations({ bookingId: 'a' })
+// @ts-expect-error
+useConversations().unread
 // @ts-expect-error
 handle.delivered
 // @ts-expect-error

@@ -23,6 +23,7 @@ export class FakeCore implements Core {
   start() { this.#called('start') }
   open(id: string) { this.#called('open', id) }
   close(id: string) { this.#called('close', id) }
+  list(on: boolean) { this.#called('list', on) }
   mark_read(id: string) { this.#called('mark_read', id) }
   typing(id: string, on: boolean) { this.#called('typing', id, on) }
   free() { this.#called('free') }
