@@ -83,15 +83,7 @@ fn said_by(world: &mut World, user: &str, id: &str, n: usize, text: &str) {
 fn amend(world: &mut World, id: &str, n: usize, kind: &str, target: usize, text: &str) {
     let row = json!({"id": message_id(n), "conversation_id": id, "kind": kind, "target_id": message_id(target),
         "content": text, "message_type": "text", "metadata": {}});
-    let body = json!({"expected_user": CLIENT, "batch": [row]});
-    let request = crate::rest::HttpRequest {
-        url: "/chat_send".into(),
-        headers: Vec::new(),
-        body: body.to_string(),
-        timeout_ms: 0,
-        keepalive: false,
-    };
-    world.server.answer(0, &request).unwrap();
+    world.server.send(CLIENT, &json!([row]));
     world.feed(Input::Timer);
 }
 

@@ -167,7 +167,7 @@ impl Server {
         self.send(user, batch);
     }
 
-    fn send(&mut self, user: &str, batch: &Value) -> HttpResponse {
+    pub fn send(&mut self, user: &str, batch: &Value) -> HttpResponse {
         let batch = batch.as_array().unwrap_or_default().to_vec();
         if self.poison.is_some_and(|poison| batch.iter().any(|row| row["content"] == poison)) {
             return respond(400, &json!({"code": "22P05"}));
