@@ -92,7 +92,7 @@ impl Engine {
                 }
             }
             1 => self.page_done(conversation_id),
-            low if self.durable => {
+            low if self.durable && !self.reads_table() => {
                 self.set_step(conversation_id, Step::Reading);
                 let id = conversation_id.to_owned();
                 let place = |seq| Key::Place(id.clone(), seq);

@@ -106,6 +106,7 @@ impl Engine {
         match result.as_deref() {
             Ok([Reply::Value(Some(record)), Reply::List(rows)]) => {
                 if let Some(record) = self.known(record) {
+                    let (from, rows) = self.newest_of_table(from, rows);
                     self.take_cached(conversation_id, from, record, rows);
                 }
                 self.storage_works();
@@ -118,12 +119,13 @@ impl Engine {
 
     fn take_cached(&mut self, conversation_id: &str, from: u64, record: Conversation, rows: &[Value]) {
         let leading = self.role.generation().is_some();
+        let cut = from.max(record.low);
         let held = self.sync.get(conversation_id).filter(|held| held.is_known());
         let (is_held, is_other) = (held.is_some(), held.is_some_and(|held| held.incarnation != record.incarnation));
         if leading && is_other {
             return;
         }
-        self.cover(conversation_id, &record.incarnation, from.max(record.low), record.cursor);
+        self.cover(conversation_id, &record.incarnation, cut, record.cursor);
         if !leading || !is_held {
             self.sync.restore(record);
         }
@@ -139,6 +141,9 @@ impl Engine {
         }
         if leading && !operations.is_empty() {
             self.save(conversation_id, operations);
+        }
+        if leading && self.reads_table() {
+            self.shorten_table(conversation_id, cut);
         }
         self.mark_shown();
         self.watermarks_moved(conversation_id);

@@ -2,14 +2,17 @@
 
 use super::{Effect, Engine, Request, Shown};
 use crate::{
-    json::{Value, text},
+    json::{Value, number, text},
     realtime::{ChannelConfig, PostgresBinding},
     rest::{OF_TABLE, OwnTable, Start},
+    store::{Key, Operation, Table},
     sync::Conversation,
 };
 
 /// Of the channels that tell a conversation's changes.
 const TOPIC: &str = "surechat-rows:";
+/// Rows that a conversation's cache may have when it is read; of more than that, half stay.
+const MAX_CACHED: usize = 1_000;
 /// The server lets one connection have a hundred.
 const MAX_CHANNELS: usize = 90;
 pub(super) const UNREADABLE: &str =
@@ -48,6 +51,23 @@ impl Engine {
         if let Some((id, synced)) = self.sync.window_answered(self.now.mono, start, window, server_ms) {
             self.synced(id, synced);
         }
+    }
+
+    /// Places count no rows, so the cache is cut where it is read.
+    pub(super) fn newest_of_table<'a>(&self, from: u64, rows: &'a [Value]) -> (u64, &'a [Value]) {
+        if !self.reads_table() || rows.len() <= MAX_CACHED {
+            return (from, rows);
+        }
+        let newest = rows.get(rows.len() - MAX_CACHED / 2..).unwrap_or_default();
+        (newest.first().and_then(|row| number(row, "seq")).unwrap_or(from), newest)
+    }
+
+    pub(super) fn shorten_table(&mut self, id: &str, low: u64) {
+        let Some(held) = self.sync.get_mut(id).filter(|held| held.is_settled() && held.low < low) else { return };
+        held.low = low;
+        let place = |seq| Key::Place(id.to_owned(), seq);
+        let older = Operation::DeleteRange { table: Table::Messages, from: place(0), to: place(low - 1) };
+        self.save(id, vec![older]);
     }
 
     // ---- live

@@ -100,6 +100,22 @@ test('a page that is loaded anew with unsent messages sends them, and shows what
   assert.deepEqual(await stored(booking), texts)
 })
 
+test('two tabs of one user share the outbox and show the same, whichever sends', async () => {
+  const booking = await addBooking(world)
+  const context = await world.browser.newContext()
+  const first = await open(context, 'operator', booking)
+  const second = await open(context, 'operator', booking)
+  await second.sendAndWait('from the second')
+  await first.sendAndWait('from the first')
+  await world.sql`insert into public.messages (booking_id, sender_role, content) values (${booking}, 'client', 'an answer')`
+  const texts = ['from the second', 'from the first', 'an answer']
+  for (const chat of [first, second]) await chat.untilTexts(texts)
+  await first.page.close()
+  await second.sendAndWait('alone')
+  assert.deepEqual(await stored(booking), [...texts, 'alone'])
+  await second.untilTexts([...texts, 'alone'])
+})
+
 test('what was committed while the page was offline, and a transaction that commits late, take their places', async () => {
   const booking = await addBooking(world)
   const context = await world.browser.newContext()

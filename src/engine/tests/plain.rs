@@ -443,6 +443,30 @@ fn history_is_read_downwards_also_through_rows_of_one_instant() {
 }
 
 #[test]
+fn a_long_cache_is_cut_where_it_is_read_and_history_goes_on_below() {
+    let mut world = table();
+    world.run_for(1_000);
+    world.set_online(false);
+    for n in 0..1_200_u32 {
+        let id = format!("01890000-0000-7000-8000-00000001{n:04x}");
+        let row = world.server.own.row(&id, "client", &format!("message {n}"), 0);
+        world.server.own.rows.push(row);
+    }
+    world.set_online(true);
+    world.run_for(3_000);
+    assert_eq!(texts(&world).len(), 1_200);
+    world.restart();
+    assert_eq!(texts(&world).first().map(String::as_str), Some("message 700"));
+    assert_eq!(world.store.table(crate::store::Table::Messages).count(), 500);
+    for (op, first) in [(70, "message 501"), (71, "message 302")] {
+        world.command(Command::LoadOlder { op, conversation_id: BOOKING.into() });
+        assert_eq!(texts(&world).first().map(String::as_str), Some(first));
+    }
+    world.restart();
+    assert_eq!(texts(&world).first().map(String::as_str), Some("message 302"));
+}
+
+#[test]
 fn an_app_that_changes_its_way_in_sees_the_other_ways_rows_and_none_of_the_old() {
     let mut world = World::started();
     world.receive(&id(1), "managed");
