@@ -218,6 +218,11 @@ export class Client implements ChatClient {
       discard: (id, messageId) => this.discardMessage(id, messageId),
       retry: (id) => this.retryFailedMessages(id),
       reload: (id) => this.#request((core, op) => core.reload(op, id)),
+      loadOlder: (id) => quiet(new Promise((resolve, failed) => this.#call({
+        run: (core, op) => core.load_older(op, id),
+        done: (result) => resolve((result as { has_older: boolean }).has_older),
+        failed,
+      }))),
     })
     conversation.setPending(this.#pending[id] ?? 0)
     conversation.commit()
@@ -477,6 +482,9 @@ export class Client implements ChatClient {
           this.conversations.setSync(update.state)
           this.conversations.setError(update.error && fromCore(update.error))
           listed = true
+          break
+        case 'history':
+          touch(update.conversation_id).setHasOlder(update.has_older)
           break
         case 'pending':
           if (update.total > this.#store.get().pending) void this.#background?.wake()

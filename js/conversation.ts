@@ -20,6 +20,7 @@ export interface Link {
   discard(id: string, messageId: string): Promise<void>
   retry(id: string): Promise<void>
   reload(id: string): Promise<void>
+  loadOlder(id: string): Promise<boolean>
   markRead(id: string): void
   setTyping(id: string, on: boolean): void
 }
@@ -35,6 +36,8 @@ const EMPTY: ConversationSnapshot = Object.freeze({
   pendingCount: 0,
   sync: 'stale',
   people: NOBODY,
+  hasOlder: null,
+  isLoadingOlder: false,
 })
 
 const nothing = () => {}
@@ -48,6 +51,9 @@ export class ConversationStore implements Conversation {
   #loaded = false
   #sync: SyncState = 'stale'
   #people = NOBODY
+  #hasOlder: boolean | null = null
+  /** The page that is on its way, for everybody who wants it. */
+  #older: Promise<boolean> | null = null
   #pending = 0
   /** From the core, until it says that it has passed. */
   #problem: ChatError | null = null
@@ -108,6 +114,22 @@ export class ConversationStore implements Conversation {
     return reloaded
   }
 
+  readonly loadOlder = (): Promise<boolean> => {
+    if (this.id === '') return Promise.resolve(false)
+    if (this.#older) return this.#older
+    const release = this.#hold()
+    const older = this.#link.loadOlder(this.id)
+    this.#older = older
+    const settle = () => {
+      if (this.#older === older) this.#older = null
+      this.commit()
+      release()
+    }
+    older.then(settle, settle)
+    this.commit()
+    return older
+  }
+
   readonly markRead = (): void => {
     if (this.isOpen) this.#link.markRead(this.id)
   }
@@ -150,6 +172,10 @@ export class ConversationStore implements Conversation {
     this.#people = people
   }
 
+  setHasOlder(hasOlder: boolean): void {
+    this.#hasOlder = hasOlder
+  }
+
   setPending(pending: number): void {
     this.#pending = pending
   }
@@ -163,6 +189,7 @@ export class ConversationStore implements Conversation {
     this.#rows = new Rows()
     this.#opening = false
     this.#loaded = false
+    this.#hasOlder = null
     this.#sync = 'stale'
     this.#people = NOBODY
     this.#problem = null
@@ -182,6 +209,8 @@ export class ConversationStore implements Conversation {
       pendingCount: this.#pending,
       sync: this.#sync,
       people: this.#people,
+      hasOlder: this.#hasOlder,
+      isLoadingOlder: this.#older !== null,
     })
   }
 

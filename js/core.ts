@@ -12,6 +12,8 @@ export interface Core {
   reload(op: number, conversation_id: string): void
   /** While on, the summaries of all conversations are kept. */
   list(on: boolean): void
+  /** Answers `{has_older}`. */
+  load_older(op: number, conversation_id: string): void
   retry(op: number, conversation_id: string | undefined): void
   cancel(op: number, conversation_id: string, id: string): void
   edit(op: number, conversation_id: string, id: string, content: string): void
@@ -30,6 +32,8 @@ export interface CoreConfig {
   sender_role?: string
   resume_on_reconnect: boolean
   auto_read: boolean
+  ticks: 'any' | 'all'
+  keep_messages: number
   request_timeout_ms: number
   endpoint?: string
   table?: CoreTable
@@ -84,6 +88,7 @@ export type CoreUpdate =
   | { type: 'people'; conversation_id: string; people: Person[] }
   | ({ type: 'conversations' } & ListPatch)
   | { type: 'list'; state: SyncState; error: CoreError | null }
+  | { type: 'history'; conversation_id: string; has_older: boolean }
   | { type: 'pending'; total: number; conversations: Record<string, number> }
   | ({ type: 'delivery' } & DeliveryUpdate)
   | { type: 'drained'; left: number }

@@ -7,7 +7,7 @@ import type { ChatClientOptions } from './types.js'
 export function toConfig(options: ChatClientOptions): CoreConfig {
   const {
     url, apiKey, accessToken, userId, senderRole, resumeOnReconnect = true, autoRead = true, requestTimeoutMs = 10_000,
-    requestPersistence = false, backgroundSync = false, source,
+    requestPersistence = false, ticks = 'any', keepMessages = 50_000, backgroundSync = false, source,
   } = options ?? {}
   const check = (ok: boolean, field: keyof ChatClientOptions, wanted: string) => {
     if (!ok) throw new ChatError('invalid_options', `unable to create the chat client; because \`${field}\` is not ${wanted}`)
@@ -20,6 +20,8 @@ export function toConfig(options: ChatClientOptions): CoreConfig {
   check(senderRole === undefined || isName(senderRole), 'senderRole', 'a name')
   check(typeof resumeOnReconnect === 'boolean', 'resumeOnReconnect', 'a boolean')
   check(typeof autoRead === 'boolean', 'autoRead', 'a boolean')
+  check(ticks === 'any' || ticks === 'all', 'ticks', "'any' or 'all'")
+  check(Number.isSafeInteger(keepMessages) && keepMessages >= 0, 'keepMessages', 'a number of messages')
   check(typeof requestPersistence === 'boolean', 'requestPersistence', 'a boolean')
   check(typeof backgroundSync === 'boolean', 'backgroundSync', 'a boolean')
   check(Number.isFinite(requestTimeoutMs) && requestTimeoutMs > 0, 'requestTimeoutMs', 'a number of milliseconds')
@@ -32,6 +34,8 @@ export function toConfig(options: ChatClientOptions): CoreConfig {
     ...(senderRole && { sender_role: senderRole }),
     resume_on_reconnect: resumeOnReconnect,
     auto_read: autoRead,
+    ticks,
+    keep_messages: keepMessages,
     request_timeout_ms: requestTimeoutMs,
     ...way,
   }

@@ -91,6 +91,14 @@ export interface ChatClientOptions {
   resumeOnReconnect?: boolean
   /** What is shown on a visible screen counts as read. Default true; false leaves it to `markRead()`. */
   autoRead?: boolean
+  /** With several people at the other end, ticks show the first one who has a message, or all of them. Default 'any'. */
+  ticks?: 'any' | 'all'
+  /**
+   * How many messages are kept on this device to be read without a network, over all conversations together. Above it
+   * the longest conversation gives up its oldest ones, but none its newest 50. Default 50000, which are about 25 to 50
+   * megabytes. Unsent messages do not count and are never given up.
+   */
+  keepMessages?: number
   /** Default 10000. */
   requestTimeoutMs?: number
   /**
@@ -167,6 +175,10 @@ export interface ConversationSnapshot {
   readonly sync: SyncState
   /** Others who have it open just now, as far as is known: each once, members only. Nothing is promised of it. */
   readonly people: readonly Person[]
+  /** Whether there is anything older than what `messages` begins with. null: not known yet. */
+  readonly hasOlder: boolean | null
+  /** An older page is on its way. */
+  readonly isLoadingOlder: boolean
 }
 
 export interface Conversation {
@@ -186,6 +198,12 @@ export interface Conversation {
   discard(messageId: string): Promise<void>
   retryFailed(): Promise<void>
   reload(): Promise<void>
+  /**
+   * Puts up to 50 older messages before those in `messages`: from this device, else from the server. Resolves with
+   * whether there are still older ones. Calls at the same time share one page. Rejects with `offline_history` when what
+   * comes next is not kept here and the server cannot be reached.
+   */
+  loadOlder(): Promise<boolean>
   markRead(): void
   /**
    * Tells the others that this user types, while the conversation is open on a visible page: call it at every key. It

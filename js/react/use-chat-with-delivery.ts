@@ -48,6 +48,11 @@ export interface ChatWithDelivery {
   retryFailedMessages: () => Promise<void>
   clearError: () => void
   loadMessages: () => Promise<void>
+  /** Puts a page of older messages before `messages`; resolves with whether there are more. See `Conversation`. */
+  loadOlder: () => Promise<boolean>
+  /** Whether there are older messages. null: not known yet. */
+  hasOlder: boolean | null
+  isLoadingOlder: boolean
 }
 
 export function useChatWithDelivery(options: ChatWithDeliveryOptions): ChatWithDelivery {
@@ -107,6 +112,9 @@ export function useChatWithDelivery(options: ChatWithDeliveryOptions): ChatWithD
     retryFailedMessages: conversation.retryFailed,
     clearError,
     loadMessages,
+    loadOlder: conversation.loadOlder,
+    hasOlder: state.hasOlder,
+    isLoadingOlder: state.isLoadingOlder,
   }
 }
 

@@ -11,22 +11,26 @@ describe('options', () => {
   it('reach the core with their defaults', async () => {
     const { core } = await startedClient()
     expect(core.config).toEqual({
-      url: 'https://project.supabase.co', api_key: 'key', resume_on_reconnect: true, auto_read: true, request_timeout_ms: 10_000,
+      url: 'https://project.supabase.co', api_key: 'key', resume_on_reconnect: true, auto_read: true, ticks: 'any',
+      keep_messages: 50_000, request_timeout_ms: 10_000,
     })
   })
 
   it('reach the core as given', async () => {
     const { core } = await startedClient({
       userId: 'u', senderRole: 'operator', resumeOnReconnect: false, autoRead: false, requestTimeoutMs: 500,
+      ticks: 'all', keepMessages: 1000,
     })
     expect(core.config).toMatchObject({
-      user_id: 'u', sender_role: 'operator', resume_on_reconnect: false, auto_read: false, request_timeout_ms: 500,
+      user_id: 'u', sender_role: 'operator', resume_on_reconnect: false, auto_read: false, ticks: 'all',
+      keep_messages: 1000, request_timeout_ms: 500,
     })
   })
 
   it.each([
     ['url', undefined], ['url', 'project.supabase.co'], ['url', 'wss://x'], ['apiKey', ''], ['accessToken', 'token'],
     ['userId', ''], ['senderRole', 7], ['resumeOnReconnect', 'yes'], ['autoRead', 1], ['requestPersistence', 'yes'], ['backgroundSync', 1], ['requestTimeoutMs', 0], ['requestTimeoutMs', '9'],
+    ['ticks', 'some'], ['keepMessages', -1], ['keepMessages', 0.5],
   ])('with a bad %s are refused by name', (field, value) => {
     const make = () => new Client({ ...OPTIONS, [field]: value } as never, () => Promise.reject())
     expect(make).toThrow(ChatError)

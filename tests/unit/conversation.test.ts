@@ -172,6 +172,37 @@ describe('a conversation', () => {
     expect(conversation.getSnapshot().messages).toEqual([])
   })
 
+  it('loads an older page for everybody who asks meanwhile, and is held open for it', async () => {
+    const { client, core } = await startedClient()
+    core.obliging = false
+    const conversation = client.conversation('a')
+    expect(conversation.getSnapshot()).toMatchObject({ hasOlder: null, isLoadingOlder: false })
+    const pages = [conversation.loadOlder(), conversation.loadOlder()]
+    expect(core.names()).toEqual(['start', 'open', 'load_older'])
+    expect(conversation.getSnapshot().isLoadingOlder).toBe(true)
+    core.say({ type: 'history', conversation_id: 'a', has_older: true }, rows('a', [1, 'm1']), { type: 'done', op: 1, result: { has_older: true } })
+    expect(await Promise.all(pages)).toEqual([true, true])
+    expect(conversation.getSnapshot()).toMatchObject({ hasOlder: true, isLoadingOlder: false, messages: [{ id: 'm1' }] })
+    const next = conversation.loadOlder()
+    core.say({ type: 'history', conversation_id: 'a', has_older: false }, { type: 'done', op: 2, result: { has_older: false } })
+    expect(await next).toBe(false)
+    expect(conversation.getSnapshot().hasOlder).toBe(false)
+    await vi.advanceTimersByTimeAsync(LINGER_MS)
+    expect(core.count('close')).toBe(1)
+    expect(conversation.getSnapshot().hasOlder).toBe(null)
+  })
+
+  it('says why an older page did not come to who asked, and shows what it has', async () => {
+    const { client, core } = await startedClient()
+    core.obliging = false
+    const conversation = client.conversation('a')
+    const page = conversation.loadOlder()
+    core.say({ type: 'failed', op: 1, error: { code: 'offline_history', message: 'unable to load; because' } })
+    await expect(page).rejects.toMatchObject({ code: 'offline_history' })
+    expect(conversation.getSnapshot()).toMatchObject({ error: null, isLoadingOlder: false })
+    expect(await client.conversation('').loadOlder()).toBe(false)
+  })
+
   it('passes markRead on only while it is open', async () => {
     const { client, core } = await startedClient()
     const conversation = client.conversation('a')

@@ -42,6 +42,11 @@ export class FakeCore implements Core {
     if (this.obliging) this.soon({ type: 'done', op, result: undefined })
   }
 
+  load_older(op: number, id: string) {
+    this.#called('load_older', id)
+    if (this.obliging) this.soon({ type: 'done', op, result: { has_older: true } })
+  }
+
   retry(op: number, id: string | undefined) {
     this.#called('retry', id)
     if (this.obliging) this.soon({ type: 'done', op, result: undefined })

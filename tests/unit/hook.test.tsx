@@ -165,6 +165,19 @@ describe('useChatWithDelivery', () => {
     expect(core.calls.slice(2)).toEqual([['cancel', 'a', 'm1'], ['edit', 'a', 'm2', 'better'], ['discard', 'a', 'm3']])
   })
 
+  it('loads older pages of its own conversation, and says whether there are more', async () => {
+    const { core, chat } = await mounted()
+    core.obliging = false
+    expect(chat()).toMatchObject({ hasOlder: null, isLoadingOlder: false })
+    let page!: Promise<boolean>
+    act(() => void (page = chat().loadOlder()))
+    expect(core.calls.at(-1)).toEqual(['load_older', 'a'])
+    expect(chat().isLoadingOlder).toBe(true)
+    say(core, { type: 'history', conversation_id: 'a', has_older: false }, { type: 'done', op: 1, result: { has_older: false } })
+    await act(async () => expect(await page).toBe(false))
+    expect(chat()).toMatchObject({ hasOlder: false, isLoadingOlder: false })
+  })
+
   it('counts what was refused', async () => {
     const { core, chat } = await mounted()
     const upserts = (['refused', 'parked', undefined] as const).map((phase, order) => (
