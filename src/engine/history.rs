@@ -6,10 +6,12 @@
 use super::{
     Effect, Engine, OperationId, Phase, Problem, Request, Shown,
     reading::{PAGE, RELOAD_TIMEOUT_MS, cached_rows, keep},
+    room::PORTION,
     table::UNREADABLE,
 };
 use crate::{
     json::{Value, object},
+    message::StoredMessage,
     rest::{self, HttpError, HttpResponse, Outcome, SyncAnswer, SyncStatus},
     store::{Key, Operation, Reply, StoreResult, Table, Transaction},
     sync::Conversation,
@@ -27,6 +29,8 @@ pub(super) struct History {
     calls: Vec<Call>,
     /// What the leader is to ask the server for: conversation, and below which `seq`.
     asks: Vec<(String, u64)>,
+    /// Edits and deletes of what is cached and not on this screen, and below which `seq` to look for it.
+    amendments: Vec<(StoredMessage, u64)>,
 }
 
 /// One page of one conversation, and everybody who waits for it.
@@ -183,6 +187,7 @@ impl Engine {
 
     pub(super) fn forget_asks(&mut self) {
         self.history.asks.clear();
+        self.history.amendments.clear();
     }
 
     fn ask_for_pages(&mut self) {
@@ -284,6 +289,47 @@ impl Engine {
         }
         if joins {
             self.save(conversation_id, operations);
+        }
+    }
+
+    // ---- amendments
+
+    /// Nobody shows here what it aims at: whoever opens the conversation will see it amended, and until then the text
+    /// that was taken back must not stay on the disk.
+    pub(super) fn amend_later(&mut self, amendment: StoredMessage) {
+        if self.role.generation().is_some() && self.durable {
+            let below = amendment.seq;
+            self.history.amendments.push((amendment, below));
+        }
+    }
+
+    /// In an idle moment, a portion of the cache.
+    pub(super) fn amend_cache(&mut self) {
+        let under_way = |request: &Request| matches!(request, Request::Target { .. });
+        if !self.is_idle() || self.requests.values().any(under_way) {
+            return;
+        }
+        if self.history.amendments.is_empty() {
+            return;
+        }
+        // In their order: the last one holds.
+        let (amendment, below) = self.history.amendments.remove(0);
+        let held = self.sync.get(&amendment.conversation_id).filter(|held| held.low < below);
+        let Some(from) = held.map(|held| held.low.max(below.saturating_sub(PORTION))) else { return };
+        let place = |seq| Key::Place(amendment.conversation_id.clone(), seq);
+        let list = Operation::List { table: Table::Messages, from: place(from), to: place(below - 1) };
+        self.store(Request::Target { amendment, from }, Transaction::relaxed(vec![list]));
+    }
+
+    pub(super) fn target_read(&mut self, amendment: StoredMessage, from: u64, result: StoreResult) {
+        let Ok([Reply::List(records)]) = result.as_deref() else { return };
+        match cached_rows(records).find(|row| amendment.aims_at(&row.id)) {
+            Some(mut target) => {
+                if target.amend(&amendment) {
+                    self.save(&amendment.conversation_id, vec![keep(&target)]);
+                }
+            }
+            None => self.history.amendments.insert(0, (amendment, from)),
         }
     }
 

@@ -125,6 +125,11 @@ enum Request {
     OlderRows {
         conversation_id: String,
     },
+    /// Part of the cache, in which an edit or a delete looks for what it aims at.
+    Target {
+        amendment: StoredMessage,
+        from: u64,
+    },
     /// A page of history from the server.
     Older {
         conversation_id: String,
@@ -491,6 +496,7 @@ impl Engine {
             Request::SaveRows { conversation_id, low, cursor } => {
                 self.rows_saved(&conversation_id, low, cursor, result);
             }
+            Request::Target { amendment, from } => self.target_read(amendment, from, result),
             Request::OlderRows { conversation_id } => self.older_read(&conversation_id, result),
             Request::SaveAll { saved } => self.all_saved(saved, result),
             Request::List => self.list_read(result),
@@ -555,6 +561,7 @@ impl Engine {
                 self.catch_up();
                 self.pump_history();
                 self.acknowledge();
+                self.amend_cache();
                 self.trim();
                 self.join_conversations();
             }

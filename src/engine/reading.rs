@@ -441,8 +441,12 @@ impl Engine {
             if let Some(sender) = row.sender_id.as_deref().filter(|_| row.kind == Kind::Message) {
                 self.wrote(conversation_id, sender);
             }
-            if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id) {
-                operations.extend(timeline.put(row).map(keep));
+            let amendment = (row.kind != Kind::Message).then(|| row.clone());
+            let shown = self.shown.get_mut(conversation_id);
+            let amended = shown.and_then(|shown| shown.timeline.put(row)).map(keep);
+            match (amendment, amended) {
+                (Some(amendment), None) => self.amend_later(amendment),
+                (_, amended) => operations.extend(amended),
             }
         }
         self.mark_shown();

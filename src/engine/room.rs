@@ -8,18 +8,19 @@ use super::{Engine, Request, reading::PAGE, storage::all_messages};
 use crate::store::{Key, Operation, Table, Transaction};
 
 /// Rows of one transaction.
-const PORTION: u64 = 500;
+pub(super) const PORTION: u64 = 500;
 
 impl Engine {
+    /// The leader has nothing better to do.
+    pub(super) fn is_idle(&self) -> bool {
+        let busy = self.writing || self.outbox.is_in_flight() || !self.saving.is_empty() || !self.accepting.is_empty();
+        !busy && self.cursors_read && self.role.generation().is_some()
+    }
+
     /// In an idle moment, one small transaction.
     pub(super) fn trim(&mut self) {
         // Places in a table count no rows.
-        let busy = self.reads_table()
-            || self.writing
-            || self.outbox.is_in_flight()
-            || !self.saving.is_empty()
-            || !self.accepting.is_empty();
-        if !self.trim_due || busy || !self.cursors_read || self.role.generation().is_none() {
+        if !self.trim_due || self.reads_table() || !self.is_idle() {
             return;
         }
         self.trim_due = false;

@@ -125,7 +125,8 @@ impl StoredMessage {
             return news;
         }
         // The server empties the edits of a message that was deleted later.
-        let news = self.edited_at.as_ref() != at && self.deleted_at.is_none() && !amendment.content.is_empty();
+        let differs = self.edited_at.as_ref() != at || self.content != amendment.content;
+        let news = differs && self.deleted_at.is_none() && !amendment.content.is_empty();
         if news {
             self.edited_at = at.cloned();
             self.content = amendment.content.clone();

@@ -347,6 +347,31 @@ fn an_edit_of_what_nobody_looks_at_shows_when_somebody_does_also_without_a_netwo
 }
 
 #[test]
+fn what_was_taken_back_leaves_the_disk_though_nobody_looks() {
+    let mut world = with_history(1_400);
+    for op in 100..127 {
+        load(&mut world, op);
+    }
+    world.command(Command::Close { conversation_id: BOOKING.into() });
+    world.holds_writes = true;
+    for (kind, n, target, content) in [
+        ("edit", 3_000, 700, "first"),
+        ("edit", 3_001, 700, "second"),
+        ("delete", 3_002, 60, ""),
+        ("delete", 3_003, 9_999, ""),
+    ] {
+        amend(&mut world, kind, n, target, content);
+    }
+    world.holds_writes = false;
+    world.release_writes(Vec::new());
+    let content =
+        |world: &World, seq: usize| world.store.table(Table::Messages).nth(seq - 1).map(|row| row["content"].clone());
+    assert_eq!((content(&world, 700), content(&world, 60)), (Some("second".into()), Some("".into())));
+    assert_eq!((content(&world, 701), content(&world, 61)), (Some("701".into()), Some("61".into())));
+    world.run_for(60_000);
+}
+
+#[test]
 fn an_edit_of_what_is_below_changes_nothing_until_that_comes_and_then_shows_on_it() {
     let mut world = with_history(120);
     world.holds_syncs = true;
