@@ -3,6 +3,7 @@ import type { ChatMessage } from 'surechat'
 import type { ChatWithDelivery } from 'surechat/react'
 import { dayKey, dayName } from './format'
 import { isOwn, Message } from './message'
+import { Older } from './older'
 import { useStickToBottom } from './use-stick-to-bottom'
 
 const SAME_BREATH_MS = 5 * 60_000
@@ -21,18 +22,20 @@ interface Props {
 
 export function MessageList({ chat, peer }: Props) {
   const { messages, isLoading, syncState, retryFailedMessages, editMessage, cancelMessage, discardMessage } = chat
+  const { loadOlder, hasOlder, isLoadingOlder, connectionStatus } = chat
   const acts = { retryFailedMessages, editMessage, cancelMessage, discardMessage }
   const box = useRef<HTMLDivElement>(null)
-  const newest = messages.at(-1)
-  const { unseen, toBottom } = useStickToBottom(box, newest?.id, newest !== undefined && isOwn(newest))
+  const [oldest, newest] = [messages[0]?.id, messages.at(-1)]
+  const { unseen, toBottom } = useStickToBottom(box, oldest, newest?.id, newest !== undefined && isOwn(newest))
 
   return (
     <div className="message-area" data-sync={syncState}>
       <div
         className="messages" ref={box} tabIndex={0}
-        role="log" aria-live="polite" aria-label={`Conversation with ${peer}`} aria-busy={isLoading}
+        role="log" aria-live={isLoadingOlder ? 'off' : 'polite'} aria-label={`Conversation with ${peer}`} aria-busy={isLoading}
       >
         <div className="message-column">
+          <Older {...{ loadOlder, hasOlder, isLoadingOlder, connectionStatus, box, oldest }} />
           {messages.length === 0 && (isLoading || syncState === 'catching_up' ? <Loading /> : <Empty known={syncState === 'live'} peer={peer} />)}
           {messages.map((message, index) => {
             const previous = messages[index - 1]

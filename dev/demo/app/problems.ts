@@ -2,6 +2,7 @@ const WORDS: Record<string, string> = {
   network: 'There is no connection.',
   timeout: 'The server does not answer.',
   offline: 'There is no connection.',
+  offline_history: 'The older messages are not on this device.',
   server: 'The server has a problem.',
   rate_limited: 'The server asks for a pause.',
   blocked: 'Waits for the one before.',
