@@ -1,7 +1,16 @@
 import type { ChatError } from './errors.js'
 
+/**
+ * `connected`: the live channel is there and answered lately. `reconnecting`: it is not, and is being got back; requests
+ * may be answered all the same. `disconnected`: neither is there.
+ */
 export type ConnectionState = 'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'needs_auth'
-export type SyncState = 'catching_up' | 'live' | 'stale'
+/**
+ * `catching_up`: what was missed is being fetched. `live`: everything is there, and what is new comes at once. `polling`:
+ * there is no live channel, and what is new comes within about 10 s, because it is asked for. `stale`: the server cannot
+ * be reached.
+ */
+export type SyncState = 'catching_up' | 'live' | 'polling' | 'stale'
 export type DeliveryStatus = 'sending' | 'sent' | 'delivered' | 'read' | 'failed'
 export type DeliveryPhase = 'queued' | 'in_flight' | 'backing_off' | 'waiting_auth' | 'parked' | 'refused'
 

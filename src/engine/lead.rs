@@ -254,7 +254,12 @@ impl Engine {
 
     pub(super) fn tell_status(&mut self) {
         if let Some(generation) = self.role.generation().filter(|_| self.durable && !self.config.drain_only) {
-            let leader = Leader { status: self.health.status(), visible: self.visible, generation };
+            let leader = Leader {
+                status: self.health.status(),
+                visible: self.visible,
+                polling: self.sync.is_polling(),
+                generation,
+            };
             self.tell(TabMessage::Status(leader));
         }
     }

@@ -135,7 +135,13 @@ impl Engine {
         let now = self.now.mono;
         let Some(event) = self.on_side_event(event) else { return };
         match event {
-            Event::State(SocketState::Backoff { failures, .. }) => self.health.set_failures(failures),
+            Event::State(SocketState::Backoff { failures, .. }) => {
+                self.health.set_failures(failures);
+                // Not the first time: before it counts as disconnected, requests may tell otherwise.
+                if failures > 1 {
+                    self.sync.poll_soon(now);
+                }
+            }
             Event::State(_) | Event::PresenceState { .. } | Event::PresenceDiff { .. } => {}
             Event::Change { topic, change, errors, .. } => self.on_change(&topic, &change, errors.is_empty()),
             Event::ChannelReady { topic } | Event::ChannelLost { topic } if self.is_of_table(&topic) => {
@@ -156,6 +162,7 @@ impl Engine {
                 self.sync.set_live(now, false);
             }
             Event::ChannelRefused { .. } => {
+                self.sync.poll_soon(now);
                 self.problem(
                     None,
                     "realtime_refused",

@@ -89,6 +89,7 @@ impl Engine {
 
     fn publish_status(&mut self) {
         let leads = self.role.generation().is_some();
+        self.health.set_polling(leads && self.sync.is_polling());
         let own = self.health.status();
         let believes_leader = !leads && is_reachable(own);
         let status = self.watch.status(self.now.mono).filter(|_| believes_leader).unwrap_or(own);
@@ -109,6 +110,8 @@ impl Engine {
                 self.sync.state(conversation_id, is_reachable(status))
             } else if status == ConnectionStatus::Connected && shown.loaded {
                 SyncState::Live
+            } else if status == ConnectionStatus::Reconnecting && shown.loaded && self.watch.polls() {
+                SyncState::Polling
             } else {
                 SyncState::CatchingUp
             };

@@ -12,6 +12,7 @@ mod list;
 mod own;
 mod people;
 mod plain;
+mod polling;
 mod reading;
 mod receipts;
 mod room;

@@ -46,12 +46,14 @@ pub struct Health {
     ready: bool,
     was_ready: bool,
     failures: u32,
+    /// Requests are answered while there is no live channel.
+    polling: bool,
     needs_auth: bool,
 }
 
 impl Health {
     pub fn new(online: bool) -> Self {
-        Self { online, ready: false, was_ready: false, failures: 0, needs_auth: false }
+        Self { online, ready: false, was_ready: false, failures: 0, polling: false, needs_auth: false }
     }
 
     pub fn set_online(&mut self, online: bool) {
@@ -89,6 +91,10 @@ impl Health {
         self.failures = failures;
     }
 
+    pub fn set_polling(&mut self, polling: bool) {
+        self.polling = polling;
+    }
+
     pub fn set_needs_auth(&mut self, needs_auth: bool) {
         self.needs_auth = needs_auth;
     }
@@ -100,9 +106,9 @@ impl Health {
             ConnectionStatus::Disconnected
         } else if self.ready {
             ConnectionStatus::Connected
-        } else if self.failures >= BLIP_ATTEMPTS {
+        } else if self.failures >= BLIP_ATTEMPTS && !self.polling {
             ConnectionStatus::Disconnected
-        } else if self.was_ready {
+        } else if self.was_ready || self.polling {
             ConnectionStatus::Reconnecting
         } else {
             ConnectionStatus::Connecting
@@ -145,6 +151,17 @@ mod tests {
         assert_eq!(health.status(), ConnectionStatus::Disconnected);
         health.set_ready(true);
         assert_eq!(health.status(), ConnectionStatus::Connected);
+    }
+
+    #[test]
+    fn while_the_server_answers_requests_it_is_reconnecting_however_often_it_failed() {
+        let mut health = Health::new(true);
+        health.set_failures(7);
+        assert_eq!(health.status(), ConnectionStatus::Disconnected);
+        health.set_polling(true);
+        assert_eq!(health.status(), ConnectionStatus::Reconnecting);
+        health.set_online(false);
+        assert_eq!(health.status(), ConnectionStatus::Disconnected);
     }
 
     #[test]

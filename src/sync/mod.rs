@@ -37,6 +37,8 @@ const RECONCILE_POLL_MS: std::ops::Range<u64> = 5_000..10_000;
 pub enum SyncState {
     CatchingUp,
     Live,
+    /// There is no live channel: new messages come when they are asked for, every few seconds.
+    Polling,
     Stale,
 }
 
@@ -45,6 +47,7 @@ impl SyncState {
         match self {
             SyncState::CatchingUp => "catching_up",
             SyncState::Live => "live",
+            SyncState::Polling => "polling",
             SyncState::Stale => "stale",
         }
     }
@@ -58,6 +61,14 @@ pub enum Synced {
     Refused(SyncStatus),
 }
 
+/// Whether requests reach the server for want of a live channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Polls {
+    Never,
+    Asked,
+    Answered,
+}
+
 #[derive(Debug, Clone)]
 pub struct Sync {
     conversations: LiteMap<String, Conversation>,
@@ -68,6 +79,7 @@ pub struct Sync {
     failures: usize,
     not_before: u64,
     live: bool,
+    polls: Polls,
     reconcile_at: u64,
     resets: u32,
     /// Conversations are read one by one, in windows by time, of what has this name.
@@ -85,6 +97,7 @@ impl Sync {
             failures: 0,
             not_before: 0,
             live: false,
+            polls: Polls::Never,
             reconcile_at: u64::MAX,
             resets: 0,
             windows_of: None,
@@ -187,6 +200,7 @@ impl Sync {
     pub fn set_live(&mut self, now: u64, live: bool) {
         if self.live != live || self.reconcile_at == u64::MAX {
             self.live = live;
+            self.polls = Polls::Never;
             self.schedule(now);
         }
     }
@@ -197,6 +211,9 @@ impl Sync {
         if now >= self.reconcile_at {
             self.all_due();
             self.schedule(now);
+            if !self.live && self.polls == Polls::Never {
+                self.polls = Polls::Asked;
+            }
         }
         if !self.is_due(now) {
             return Vec::new();
@@ -250,6 +267,9 @@ impl Sync {
         let Some(mut asked) = self.flight.take() else {
             return Vec::new();
         };
+        if self.polls == Polls::Asked {
+            self.polls = Polls::Answered;
+        }
         self.failures = 0;
         self.not_before = 0;
         self.schedule(now);
@@ -296,6 +316,7 @@ impl Sync {
     /// The request under way brought nothing: again, later.
     pub fn failed(&mut self, now: u64) {
         self.list_unanswered();
+        self.polls = Polls::Never;
         for (id, _) in &self.flight.take().unwrap_or_default() {
             if let Some(conversation) = self.conversations.get_mut(id) {
                 conversation.due = true;
@@ -318,14 +339,29 @@ impl Sync {
         self.list.due |= std::mem::take(&mut self.list.asked);
     }
 
+    /// There is no live channel, and the server answers what is asked in its place.
+    pub fn is_polling(&self) -> bool {
+        self.polls == Polls::Answered
+    }
+
+    /// Without a live channel: ask now, to know whether the server can be reached at all.
+    pub fn poll_soon(&mut self, now: u64) {
+        if !self.live && self.polls == Polls::Never {
+            self.reconcile_at = now;
+        }
+    }
+
     pub fn is_asking(&self, id: &str) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.iter().any(|(asked, _)| asked == id))
     }
 
     pub fn state(&self, id: &str, reachable: bool) -> SyncState {
-        let due = self.conversations.get(id).is_none_or(|conversation| conversation.due || !conversation.is_known());
+        let conversation = self.conversations.get(id);
+        let due = conversation.is_none_or(|conversation| conversation.due || !conversation.is_known());
         if !reachable {
             SyncState::Stale
+        } else if self.is_polling() && conversation.is_some_and(Conversation::is_known) {
+            SyncState::Polling
         } else if due || self.is_asking(id) || self.list_is_due() || !self.live {
             SyncState::CatchingUp
         } else {

@@ -358,8 +358,8 @@ fn a_conversation_is_catching_up_until_it_is_known_live_and_not_asked_for() {
     sync.answered(0, vec![answer("i1", 4, 4, 4)], "me");
     sync.set_live(0, false);
     assert_eq!(sync.state("b1", true), SyncState::CatchingUp, "nothing comes live");
-    let said = [SyncState::CatchingUp, SyncState::Live, SyncState::Stale].map(SyncState::as_str);
-    assert_eq!(said, ["catching_up", "live", "stale"]);
+    let said = [SyncState::CatchingUp, SyncState::Live, SyncState::Polling, SyncState::Stale].map(SyncState::as_str);
+    assert_eq!(said, ["catching_up", "live", "polling", "stale"]);
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub struct Leader {
     pub status: ConnectionStatus,
     /// Somebody looks at it.
     pub visible: bool,
+    /// It has no live channel, and asks every few seconds instead.
+    pub polling: bool,
     pub generation: u64,
 }
 
@@ -69,11 +71,12 @@ impl TabMessage {
     pub fn to_value(&self) -> Value {
         let (name, mut fields) = match self {
             TabMessage::Ping => ("ping", Vec::new()),
-            TabMessage::Status(Leader { status, visible, generation }) => (
+            TabMessage::Status(Leader { status, visible, polling, generation }) => (
                 "status",
                 vec![
                     ("status", status.as_str().into()),
                     ("visible", (*visible).into()),
+                    ("polling", (*polling).into()),
                     ("generation", (*generation).into()),
                 ],
             ),
@@ -149,6 +152,7 @@ impl TabMessage {
             "status" => TabMessage::Status(Leader {
                 status: ConnectionStatus::parse(text(value, "status")?)?,
                 visible: value.get("visible")?.as_bool()?,
+                polling: value.get("polling")?.as_bool()?,
                 generation: number(value, "generation")?,
             }),
             "yield" => TabMessage::Yield,

@@ -13,7 +13,7 @@ fn row() -> json::Value {
         "content": "hi", "created_at": "2026-11-23T06:30:00+00:00"})
 }
 
-const LEADER: Leader = Leader { status: ConnectionStatus::Connected, visible: true, generation: 1 };
+const LEADER: Leader = Leader { status: ConnectionStatus::Connected, visible: true, polling: false, generation: 1 };
 
 fn watch() -> Watch {
     let mut watch = Watch::new(100);
@@ -189,7 +189,12 @@ fn every_message() -> Vec<TabMessage> {
     vec![
         TabMessage::Ping,
         TabMessage::Status(LEADER),
-        TabMessage::Status(Leader { status: ConnectionStatus::Reconnecting, visible: false, generation: 7 }),
+        TabMessage::Status(Leader {
+            status: ConnectionStatus::Reconnecting,
+            visible: false,
+            polling: true,
+            generation: 7,
+        }),
         TabMessage::Yield,
         TabMessage::Left,
         TabMessage::Enqueued,

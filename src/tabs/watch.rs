@@ -97,6 +97,10 @@ impl Watch {
         Some(if self.is_silent(now) { ConnectionStatus::Reconnecting } else { leader.status })
     }
 
+    pub fn polls(&self) -> bool {
+        self.leader.is_some_and(|leader| leader.polling)
+    }
+
     /// Somebody looks at this tab and not at the leader, and not only in passing: it works better here.
     pub fn wants_lead(&self, now: u64) -> bool {
         let settled = self.visible_since.is_some_and(|since| since + BEAT_MS <= now);

@@ -17,7 +17,7 @@ interface Props {
 /** Everything below a conversation's header. */
 export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
   const { messages, sendMessage, error, connectionStatus, retryFailedMessages, clearError, loadMessages } = chat
-  const { pendingMessagesCount, refusedMessagesCount, typingUsers, setTyping } = chat
+  const { pendingMessagesCount, refusedMessagesCount, syncState, typingUsers, setTyping } = chat
   const client = useChatClient()
   const { durable } = useSyncExternalStore(client.subscribe, client.getSnapshot)
   const retry = () => {
@@ -41,6 +41,10 @@ export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
           refusedCount={refusedMessagesCount}
           onRetry={retryFailedMessages}
         />
+
+        {syncState === 'polling' && (
+          <p className="strip" role="status">Live updates are out of reach. New messages come all the same, within about ten seconds.</p>
+        )}
 
         {connectionStatus === 'needs_auth' && <SignInStrip onSignIn={onSignIn} />}
 

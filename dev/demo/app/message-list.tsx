@@ -36,7 +36,7 @@ export function MessageList({ chat, peer }: Props) {
       >
         <div className="message-column">
           <Older {...{ loadOlder, hasOlder, isLoadingOlder, connectionStatus, box, oldest }} />
-          {messages.length === 0 && (isLoading || syncState === 'catching_up' ? <Loading /> : <Empty known={syncState === 'live'} peer={peer} />)}
+          {messages.length === 0 && (isLoading || syncState === 'catching_up' ? <Loading /> : <Empty known={syncState === 'live' || syncState === 'polling'} peer={peer} />)}
           {messages.map((message, index) => {
             const previous = messages[index - 1]
             const newDay = !previous || dayKey(previous.created_at) !== dayKey(message.created_at)

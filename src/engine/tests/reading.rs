@@ -214,7 +214,7 @@ fn a_tab_that_follows_loads_what_the_leader_keeps_and_waits_for_nobody() {
     follower.lock_is_free = false;
     follower.start();
     let status = crate::health::ConnectionStatus::Connected;
-    let leader = crate::tabs::Leader { status, visible: true, generation: 1 };
+    let leader = crate::tabs::Leader { status, visible: true, polling: false, generation: 1 };
     follower.feed(Input::Heard(crate::tabs::TabMessage::Status(leader)));
     follower.command(Command::Reload { op: 70, conversation_id: BOOKING.into() });
     assert!(follower.is_done(70));

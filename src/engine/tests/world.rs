@@ -78,6 +78,8 @@ pub struct World {
     pub side_topics: BTreeMap<String, Value>,
     /// `false`: the server lets nobody onto those.
     pub has_sides: bool,
+    /// `false`: no socket ever opens.
+    pub has_sockets: bool,
     /// What went out there: the topic, the event, the payload.
     pub side_frames: Vec<(String, String, Value)>,
     next_op: u32,
@@ -139,6 +141,7 @@ impl World {
             topic: None,
             side_topics: BTreeMap::new(),
             has_sides: true,
+            has_sockets: true,
             side_frames: Vec::new(),
             next_op: 0,
             next_id: 0,
@@ -562,7 +565,7 @@ impl World {
         use realtime::{Input as In, Output};
         let text = |epoch, frame: Value| Input::Socket(In::Text { epoch, text: frame.to_string() });
         match output {
-            Output::Connect { epoch, .. } if self.online => {
+            Output::Connect { epoch, .. } if self.online && self.has_sockets => {
                 self.socket = Some(epoch);
                 self.side_topics.clear();
                 vec![Input::Socket(In::Opened { epoch })]
