@@ -155,9 +155,10 @@ impl Engine {
     /// Of a conversation that was never opened only the newest rows may be here: the page is made whole. Answers whether
     /// there is nothing to show until then.
     fn complete_page(&mut self, conversation_id: &str) -> bool {
+        let table = self.reads_table();
         let Some(Shown { low, through, .. }) = self.shown.get(conversation_id) else { return false };
         let (low, rows) = (*low, (*through + 1).saturating_sub(*low));
-        let short = low > 1 && rows < PAGE && self.health.is_online();
+        let short = low > 1 && rows < PAGE && self.health.is_online() && !table;
         if short {
             self.call_for_page(conversation_id.to_owned());
         }

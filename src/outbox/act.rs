@@ -93,7 +93,16 @@ impl Outbox {
     /// What an act changes. Nothing counts before it is committed and handed to [`Outbox::apply`].
     pub fn plan(&self, act: &Act, now_wall: u64) -> Result<Vec<Change>, Rejection> {
         let changes = self.plan_freely(act, now_wall)?;
-        if self.plain { plainly(act, changes) } else { Ok(changes) }
+        if !self.plain {
+            return Ok(changes);
+        }
+        let may_have_arrived = match act {
+            Act::Cancel { conversation_id, id } => {
+                self.rows_about(conversation_id, id).iter().any(|(_, row)| row.refused.is_none())
+            }
+            _ => false,
+        };
+        plainly(may_have_arrived, changes)
     }
 
     fn plan_freely(&self, act: &Act, now_wall: u64) -> Result<Vec<Change>, Rejection> {
@@ -200,14 +209,14 @@ impl Outbox {
 }
 
 /// Where nothing but messages can be sent, a row is given up by forgetting it, and what may have arrived stays as it is.
-fn plainly(act: &Act, changes: Vec<Change>) -> Result<Vec<Change>, Rejection> {
+fn plainly(may_have_arrived: bool, changes: Vec<Change>) -> Result<Vec<Change>, Rejection> {
     const UNSUPPORTED: Rejection =
         Rejection { code: "unsupported", because: "this way in takes new messages, and it may have arrived" };
     let plain = |change: Change| match change {
-        Change::Put { key, envelope, .. } if envelope.is_tombstone() => match act {
-            Act::Cancel { .. } => Err(UNSUPPORTED),
-            _ => Ok(Change::Remove { conversation_id: envelope.conversation_id, key }),
-        },
+        Change::Put { envelope, .. } if envelope.is_tombstone() && may_have_arrived => Err(UNSUPPORTED),
+        Change::Put { key, envelope, .. } if envelope.is_tombstone() => {
+            Ok(Change::Remove { conversation_id: envelope.conversation_id, key })
+        }
         Change::Add { envelope, .. } if envelope.kind != Kind::Message => Err(UNSUPPORTED),
         change => Ok(change),
     };
