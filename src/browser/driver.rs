@@ -10,7 +10,7 @@ use std::{
     rc::{Rc, Weak},
 };
 
-use js_sys::{Array, Promise, Reflect};
+use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
@@ -24,7 +24,7 @@ use super::{
     store::{Lost, Store},
     tabs::Tabs,
     timer::{Due, Timer},
-    value::to_js,
+    value::{field, to_js},
 };
 use crate::{
     engine::{Config, Effect, Engine, Input, PageEvent, RequestId, Update},
@@ -267,9 +267,6 @@ fn read_token(answer: Result<JsValue, JsValue>) -> Result<Option<String>, String
     match answer {
         Ok(token) if token.is_null() || token.is_undefined() => Ok(None),
         Ok(token) => token.as_string().map(Some).ok_or_else(|| "it is not text".into()),
-        Err(thrown) => {
-            let name = Reflect::get(&thrown, &"name".into()).ok().and_then(|name| name.as_string());
-            Err(name.unwrap_or_else(|| "it was rejected".into()))
-        }
+        Err(thrown) => Err(field(&thrown, "name").as_string().unwrap_or_else(|| "it was rejected".into())),
     }
 }

@@ -5,15 +5,12 @@ use std::{
     rc::Rc,
 };
 
-use gloo_net::{
-    Error,
-    http::{Headers, Request},
-};
+use gloo_net::http::Response;
 use gloo_timers::callback::Timeout;
 use js_sys::{Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{AbortController, AbortSignal, RequestRedirect};
+use web_sys::{AbortController, Headers};
 
 use super::timer::LONGEST_MS;
 use crate::rest::{HttpError, HttpRequest, HttpResponse};
@@ -34,7 +31,7 @@ pub struct Http {
 impl Http {
     pub fn send(self: &Rc<Self>, request: u64, http: HttpRequest, done: impl FnOnce(Answer) + 'static) {
         if http.keepalive {
-            return post_and_forget(&http);
+            return begin_and_forget(&http);
         }
         let Ok(controller) = AbortController::new() else { return done(Err(HttpError::Network)) };
         self.under_way.borrow_mut().push((request, controller.clone()));
@@ -77,7 +74,7 @@ async fn exchange(http: &HttpRequest, controller: &AbortController) -> Answer {
             controller.abort();
         })
     };
-    let answer = ask(http, &controller.signal()).await;
+    let answer = ask(http, controller).await;
     drop(limit);
     match answer {
         // Nothing readable came back: an opaque answer, or one of a page that stands in for the network.
@@ -88,48 +85,46 @@ async fn exchange(http: &HttpRequest, controller: &AbortController) -> Answer {
     }
 }
 
-async fn ask(http: &HttpRequest, signal: &AbortSignal) -> Result<HttpResponse, Error> {
-    let request = if http.body.is_empty() { Request::get(&http.url) } else { Request::post(&http.url) };
-    let request = request
-        .headers(headers(http)?)
-        // The Data API redirects nobody, and a followed redirect would turn the POST into a GET.
-        .redirect(RequestRedirect::Error)
-        .abort_signal(Some(signal));
-    let request = if http.body.is_empty() { request.build() } else { request.body(http.body.as_str()) }?;
-    let response = request.send().await?;
+async fn ask(http: &HttpRequest, controller: &AbortController) -> Result<HttpResponse, JsValue> {
+    let response = JsFuture::from(begin(http, Some(controller))?).await?;
+    let response = Response::from(response.unchecked_into::<web_sys::Response>());
     let retry_after_ms = response.headers().get("retry-after").and_then(|text| delay_ms(&text, js_sys::Date::now()));
     let date = response.headers().get("date").map(|text| js_sys::Date::parse(&text));
     let date_ms = date.filter(|ms| *ms >= 0.0).map(|ms| ms as u64);
-    Ok(HttpResponse { status: response.status(), retry_after_ms, date_ms, body: response.text().await? })
+    let body = response.text().await.map_err(|_| JsValue::NULL)?;
+    Ok(HttpResponse { status: response.status(), retry_after_ms, date_ms, body })
 }
 
-/// A request that outlives the page: nothing here aborts it, and nobody hears its answer. gloo cannot ask for it.
-fn post_and_forget(http: &HttpRequest) {
-    let Ok(headers) = headers(http) else { return };
+/// gloo's own way of asking cannot outlive the page, and panics at a value that no header may have, such as a token with
+/// a line break.
+fn begin(http: &HttpRequest, controller: Option<&AbortController>) -> Result<Promise, JsValue> {
+    let headers = Headers::new()?;
+    for (name, value) in &http.headers {
+        headers.set(name, value)?;
+    }
+    let signal = controller.map(|controller| controller.signal().into());
+    let (method, body) = if http.body.is_empty() { ("GET", None) } else { ("POST", Some(http.body.as_str().into())) };
     let init = Object::new();
-    let fields: [(&str, JsValue); 5] = [
-        ("method", "POST".into()),
-        ("headers", headers.into_raw().into()),
+    let fields: [(&str, JsValue); 6] = [
+        ("method", method.into()),
+        ("headers", headers.into()),
+        // The Data API redirects nobody, and a followed redirect would turn the POST into a GET.
         ("redirect", "error".into()),
-        ("keepalive", true.into()),
-        ("body", http.body.as_str().into()),
+        ("keepalive", http.keepalive.into()),
+        ("signal", signal.unwrap_or_default()),
+        ("body", body.unwrap_or_default()),
     ];
     for (name, value) in fields {
-        let _ = Reflect::set(&init, &name.into(), &value);
+        Reflect::set(&init, &name.into(), &value)?;
     }
-    if let Ok(answer) = fetch(&http.url, &init) {
-        spawn_local(async move { drop(JsFuture::from(answer).await) });
-    }
+    fetch(&http.url, &init)
 }
 
-/// gloo's own way panics at a value that no header may have, such as a token with a line break.
-fn headers(http: &HttpRequest) -> Result<Headers, Error> {
-    let refused = |_| Error::GlooError(String::new());
-    let headers = web_sys::Headers::new().map_err(refused)?;
-    for (name, value) in &http.headers {
-        headers.set(name, value).map_err(refused)?;
+/// A request that outlives the page: nothing here aborts it, and nobody hears its answer.
+fn begin_and_forget(http: &HttpRequest) {
+    if let Ok(answer) = begin(http, None) {
+        spawn_local(async move { drop(JsFuture::from(answer).await) });
     }
-    Ok(Headers::from_raw(headers))
 }
 
 /// `Retry-After` is a number of seconds or a date.

@@ -18,6 +18,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::AbortController;
 
+use super::value::{field, global};
+
 /// Options of a request.
 const IF_FREE: &str = "ifAvailable";
 const STEAL: &str = "steal";
@@ -156,7 +158,6 @@ impl Claim {
 }
 
 fn lock_manager() -> Option<LockManager> {
-    let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).ok()?;
-    let locks = Reflect::get(&navigator, &"locks".into()).ok()?;
+    let locks = field(&global("navigator"), "locks");
     locks.is_object().then(|| locks.unchecked_into())
 }

@@ -1,9 +1,9 @@
 //! What happens to the page, from its window and its document. A worker has neither and is always visible.
 
-use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, EventTarget};
 
+use super::value::{field, global};
 use crate::engine::PageEvent;
 
 const OF_WINDOW: [&str; 4] = ["online", "offline", "pageshow", "pagehide"];
@@ -67,12 +67,4 @@ fn read(event: &Event) -> Option<PageEvent> {
         "resume" => PageEvent::Resumed,
         _ => return None,
     })
-}
-
-fn global(name: &str) -> JsValue {
-    field(&js_sys::global(), name)
-}
-
-fn field(of: &JsValue, name: &str) -> JsValue {
-    Reflect::get(of, &name.into()).unwrap_or_default()
 }

@@ -1,8 +1,9 @@
 //! Whose outbox this browser profile used last, in localStorage; workers have none, and a browser may forbid it.
 
-use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
 use web_sys::Storage;
+
+use super::value::global;
 
 pub fn recall(key: &str) -> Option<String> {
     local_storage()?.get_item(key).ok()?
@@ -15,6 +16,6 @@ pub fn remember(key: &str, user_id: &str) {
 }
 
 fn local_storage() -> Option<Storage> {
-    let storage = Reflect::get(&js_sys::global(), &"localStorage".into()).ok()?;
+    let storage = global("localStorage");
     storage.is_object().then(|| storage.unchecked_into())
 }

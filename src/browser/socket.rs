@@ -2,15 +2,14 @@
 
 use std::{
     cell::RefCell,
-    future::poll_fn,
-    pin::Pin,
     rc::{Rc, Weak},
 };
 
-use futures_util::{Sink, StreamExt};
-use gloo_net::websocket::{Message, State, WebSocketError, futures::WebSocket};
-use wasm_bindgen_futures::spawn_local;
+use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use web_sys::{Event, WebSocket};
 
+use super::{panic::queue_microtask, value::field};
 use crate::realtime::{Input, Output};
 
 /// No close code of the other side was heard.
@@ -18,7 +17,7 @@ const ABNORMAL: u16 = 1006;
 const GOING_AWAY: u16 = 1000;
 
 pub struct Sockets {
-    open: RefCell<Option<(u32, web_sys::WebSocket)>>,
+    open: RefCell<Option<(u32, WebSocket)>>,
     on_input: Box<dyn Fn(Input)>,
 }
 
@@ -46,20 +45,18 @@ impl Sockets {
     fn connect(self: &Rc<Self>, epoch: u32, url: &str) {
         self.close_all();
         let owner = Rc::downgrade(self);
-        let socket = web_sys::WebSocket::new(url).ok().and_then(|raw| {
-            let events = WebSocket::try_from(raw.clone()).ok()?;
-            self.open.replace(Some((epoch, raw)));
-            Some(events)
-        });
-        spawn_local(async move {
-            match socket {
-                Some(socket) => listen(&owner, epoch, socket).await,
-                None => tell(&owner, Input::Closed { epoch, code: ABNORMAL }),
+        match WebSocket::new(url) {
+            Ok(socket) => {
+                listen(owner, epoch, &socket);
+                self.open.replace(Some((epoch, socket)));
             }
-        });
+            Err(_) => queue_microtask(&Closure::once_into_js(move || {
+                tell(&owner, Input::Closed { epoch, code: ABNORMAL });
+            })),
+        }
     }
 
-    fn with(&self, epoch: u32, act: impl FnOnce(&web_sys::WebSocket)) {
+    fn with(&self, epoch: u32, act: impl FnOnce(&WebSocket)) {
         if let Some((open, socket)) = &*self.open.borrow()
             && *open == epoch
         {
@@ -74,18 +71,25 @@ impl Drop for Sockets {
     }
 }
 
-async fn listen(owner: &Weak<Sockets>, epoch: u32, mut socket: WebSocket) {
-    let _ = poll_fn(|context| Pin::new(&mut socket).poll_ready(context)).await;
-    if matches!(socket.state(), State::Open) {
-        tell(owner, Input::Opened { epoch });
+/// As long as the browser keeps the socket: one that was closed is heard to its end.
+fn listen(owner: Weak<Sockets>, epoch: u32, socket: &WebSocket) {
+    let _ = Reflect::set(socket, &"binaryType".into(), &"arraybuffer".into());
+    let handler = Closure::<dyn Fn(Event)>::new(move |event: Event| tell(&owner, read(epoch, &event))).into_js_value();
+    for name in ["open", "message", "close"] {
+        let _ = socket.add_event_listener_with_callback(name, handler.unchecked_ref());
     }
-    while let Some(event) = socket.next().await {
-        match event {
-            Ok(Message::Text(text)) => tell(owner, Input::Text { epoch, text }),
-            Ok(Message::Bytes(bytes)) => tell(owner, Input::Binary { epoch, bytes }),
-            Err(WebSocketError::ConnectionClose(close)) => tell(owner, Input::Closed { epoch, code: close.code }),
-            // The end is told by the close event that follows.
-            Err(_) => {}
+}
+
+fn read(epoch: u32, event: &Event) -> Input {
+    match event.type_().as_str() {
+        "open" => Input::Opened { epoch },
+        "close" => Input::Closed { epoch, code: field(event, "code").as_f64().map_or(ABNORMAL, |code| code as u16) },
+        _ => {
+            let data = field(event, "data");
+            match data.as_string() {
+                Some(text) => Input::Text { epoch, text },
+                None => Input::Binary { epoch, bytes: Uint8Array::new(&data).to_vec() },
+            }
         }
     }
 }
@@ -96,6 +100,6 @@ fn tell(owner: &Weak<Sockets>, input: Input) {
     }
 }
 
-fn close(socket: &web_sys::WebSocket) {
+fn close(socket: &WebSocket) {
     let _ = socket.close_with_code(GOING_AWAY);
 }

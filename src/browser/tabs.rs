@@ -1,22 +1,22 @@
 //! What tabs tell each other, over a BroadcastChannel.
 
 use wasm_bindgen::prelude::*;
-use web_sys::{BroadcastChannel, MessageEvent};
+use web_sys::{BroadcastChannel, Event};
 
-use super::value::{from_js, to_js};
+use super::value::{field, from_js, to_js};
 use crate::tabs::TabMessage;
 
 pub struct Tabs {
     channel: BroadcastChannel,
-    _handler: Closure<dyn Fn(MessageEvent)>,
+    _handler: Closure<dyn Fn(Event)>,
 }
 
 impl Tabs {
     /// `None` where there is no BroadcastChannel: announcements only make things sooner.
     pub fn join(name: &str, on_heard: impl Fn(TabMessage) + 'static) -> Option<Self> {
         let channel = BroadcastChannel::new(name).ok()?;
-        let handler = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Some(message) = TabMessage::from_value(&from_js(&event.data())) {
+        let handler = Closure::<dyn Fn(Event)>::new(move |event: Event| {
+            if let Some(message) = TabMessage::from_value(&from_js(&field(&event, "data"))) {
                 on_heard(message);
             }
         });

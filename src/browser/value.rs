@@ -1,6 +1,6 @@
 //! JSON values across the border, the one type that crosses it, and the browser's own `JSON`.
 
-use js_sys::{Array, JSON, JsString, Object};
+use js_sys::{Array, JSON, JsString, Object, Reflect};
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::{JsCast, JsError, JsValue};
@@ -74,4 +74,13 @@ pub fn parse(text: &str) -> Option<Value> {
 
 pub fn print(value: &Value) -> String {
     JSON::stringify(&to_js(value)).ok().and_then(|text| text.as_string()).unwrap_or_default()
+}
+
+/// `undefined` where there is none, or where it may not be read.
+pub fn field(of: &JsValue, name: &str) -> JsValue {
+    Reflect::get(of, &name.into()).unwrap_or_default()
+}
+
+pub fn global(name: &str) -> JsValue {
+    field(&js_sys::global(), name)
 }

@@ -153,7 +153,8 @@ async fn the_token_of_the_app_goes_with_the_request_and_the_answer_settles_the_m
     js("globalThis.requests = []");
     let _fetch = Instead::of_global(
         "fetch",
-        &js("async request => {
+        &js("async (...asked) => {
+        const request = new Request(...asked)
         const body = JSON.parse(await request.text())
         requests.push({ url: request.url, authorization: request.headers.get('authorization'), body })
         if (!request.url.endsWith('chat_send')) return new Response('[]')

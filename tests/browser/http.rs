@@ -24,7 +24,10 @@ fn request(url: &str) -> HttpRequest {
 }
 
 fn fetch(body: &str) -> Instead {
-    Instead::of_global("fetch", &js(&format!("async request => {{ {body} }}")))
+    Instead::of_global(
+        "fetch",
+        &js(&format!("async (...asked) => {{ const request = new Request(...asked); {body} }}")),
+    )
 }
 
 async fn answer_of(http: HttpRequest) -> Result<HttpResponse, HttpError> {

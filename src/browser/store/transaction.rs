@@ -6,13 +6,13 @@ use std::{
 };
 
 use idb::KeyRange;
-use js_sys::{Array, Promise, Reflect};
+use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Event, IdbObjectStore, IdbRequest, IdbTransaction};
 
 use crate::{
-    browser::value::{from_js, to_js},
+    browser::value::{field, from_js, to_js},
     json::{Value, number},
     store::{
         GENERATION, Key, LEASE, Lease, Operation, Reply, StoreError, StoreResult, Table, Transaction,
@@ -242,7 +242,7 @@ fn failed(error: JsValue) -> StoreError {
 
 /// Of a DOMException. Its message is left out: it may quote a record.
 pub fn error_name(error: &JsValue) -> String {
-    Reflect::get(error, &"name".into()).ok().and_then(|name| name.as_string()).unwrap_or_else(|| "AbortError".into())
+    field(error, "name").as_string().unwrap_or_else(|| "AbortError".into())
 }
 
 fn object_store(begun: &IdbTransaction, table: Table) -> Result<IdbObjectStore, StoreError> {
