@@ -15,6 +15,7 @@ pub mod session;
 pub mod store;
 pub mod sync;
 pub mod tabs;
+pub mod text;
 pub mod timeline;
 
 #[cfg(target_family = "wasm")]

@@ -27,7 +27,7 @@ impl Core {
     #[wasm_bindgen(constructor)]
     pub fn new(config: &JsValue, host: Host) -> Self {
         let config = convert::config(&from_js(config));
-        let user_key = format!("surechat:user:{}", config.url);
+        let user_key = ["surechat:user:", &config.url].concat();
         Self { driver: Driver::new(config, host), user_key }
     }
 

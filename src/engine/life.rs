@@ -95,7 +95,7 @@ impl Engine {
 
     fn identify(&mut self, user_id: String) {
         if self.config.user_id.is_none() {
-            let key = format!("surechat:user:{}", self.config.url);
+            let key = ["surechat:user:", &self.config.url].concat();
             self.effects.push_back(Effect::RememberUser { key, user_id: user_id.clone() });
         }
         self.user_id = user_id;
@@ -106,7 +106,7 @@ impl Engine {
     /// Of the database, the lock and the channel: one project, one user.
     pub(super) fn name(&self) -> String {
         let project = self.config.url.trim_start_matches(|c| c != '/').trim_start_matches('/');
-        format!("surechat:1:{project}:{}", self.user_id)
+        ["surechat:1:", project, ":", &self.user_id].concat()
     }
 
     // ---- the live channel

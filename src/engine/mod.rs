@@ -325,7 +325,8 @@ pub struct Engine {
 impl Engine {
     pub fn new(config: Config, seed: u64) -> Self {
         let mut seeds = fastrand::Rng::with_seed(seed);
-        let endpoint = format!("ws{}/realtime/v1/websocket", config.url.strip_prefix("http").unwrap_or(&config.url));
+        let host = config.url.strip_prefix("http").unwrap_or(&config.url);
+        let endpoint = ["ws", host, "/realtime/v1/websocket"].concat();
         Self {
             now: Now::default(),
             phase: Phase::New,

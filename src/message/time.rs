@@ -1,5 +1,7 @@
 //! Milliseconds since 1970 as ISO 8601 text, for the time shown before the server's is known.
 
+use crate::text::push_digits;
+
 /// `2026-11-23T06:30:00.000Z`. Days are counted in the proleptic Gregorian calendar, by the
 /// method of eras of 400 years that start in March.
 pub fn iso8601(wall_ms: u64) -> String {
@@ -12,13 +14,21 @@ pub fn iso8601(wall_ms: u64) -> String {
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
     let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        ms / 3_600_000,
-        ms / 60_000 % 60,
-        ms / 1_000 % 60,
-        ms % 1_000
-    )
+    let parts = [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (ms / 3_600_000, 2, ':'),
+        (ms / 60_000 % 60, 2, ':'),
+        (ms / 1_000 % 60, 2, '.'),
+        (ms % 1_000, 3, 'Z'),
+    ];
+    let mut text = String::with_capacity(24);
+    for (number, digits, mark) in parts {
+        push_digits(&mut text, number, digits);
+        text.push(mark);
+    }
+    text
 }
 
 /// Microseconds since 1970 of a time as PostgreSQL and JavaScript write it, with `T` or a blank, with or without a

@@ -68,10 +68,10 @@ pub fn ack<'a>(target: Target<'_>, acks: impl Iterator<Item = (&'a str, u64, u64
 fn call(target: Target<'_>, function: &str, mut arguments: Vec<(&str, Value)>) -> HttpRequest {
     arguments.push(("expected_user", target.user_id.into()));
     HttpRequest {
-        url: format!("{}/rest/v1/rpc/{function}", target.url),
+        url: [target.url, "/rest/v1/rpc/", function].concat(),
         headers: vec![
             ("apikey", target.api_key.to_owned()),
-            ("Authorization", format!("Bearer {}", target.token)),
+            ("Authorization", ["Bearer ", target.token].concat()),
             ("Content-Type", "application/json".to_owned()),
         ],
         body: print(&object(arguments)),

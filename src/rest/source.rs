@@ -62,7 +62,7 @@ impl Source {
             Some(table) => table.look_up(target, row),
             None => {
                 let of = super::table::equals("conversation_id", &row.conversation_id);
-                super::table::get(target, &format!("chat_messages?id=eq.{}&{of}", row.id))
+                super::table::get(target, &["chat_messages?id=eq.", row.id.as_str(), "&", &of].concat())
             }
         }
     }
@@ -142,7 +142,7 @@ fn post(url: &str, target: Target<'_>, row: &Envelope) -> HttpRequest {
         ("expected_user", target.user_id.into()),
     ]);
     let mut headers = vec![
-        ("Authorization", format!("Bearer {}", target.token)),
+        ("Authorization", ["Bearer ", target.token].concat()),
         ("Content-Type", "application/json".to_owned()),
         ("Idempotency-Key", row.id.as_str().to_owned()),
     ];

@@ -7,6 +7,7 @@ use super::{HttpRequest, Target};
 use crate::{
     json::{Object, Value, list, object, owned, print, text},
     message::{Envelope, Kind, MessageId, StoredMessage, iso8601, micros},
+    text::{push_digits, url_encoded},
 };
 
 /// How names of what is cached of a table begin; no other's begin like this.
@@ -75,7 +76,7 @@ impl OwnTable {
         put(self.sender_id.as_ref(), target.user_id.into());
         put(self.message_type.as_ref(), row.message_type.as_str().into());
         put(self.metadata.as_ref(), row.metadata.clone());
-        let mut http = get(target, &format!("{}?select={}", self.name, self.columns()));
+        let mut http = get(target, &[self.name.as_str(), "?select=", &self.columns()].concat());
         http.headers.push(("Content-Type", "application/json".to_owned()));
         http.headers.push(("Prefer", "return=representation".to_owned()));
         http.body = print(&body.into());
@@ -84,7 +85,11 @@ impl OwnTable {
 
     pub fn look_up(&self, target: Target<'_>, row: &Envelope) -> HttpRequest {
         let of = equals(&self.conversation_id, &row.conversation_id);
-        get(target, &format!("{}?select={}&{}=eq.{}&{of}", self.name, self.columns(), self.id, row.id))
+        get(
+            target,
+            &[self.name.as_str(), "?select=", &self.columns(), "&", &self.id, "=eq.", row.id.as_str(), "&", &of]
+                .concat(),
+        )
     }
 
     pub fn window(&self, target: Target<'_>, conversation_id: &str, start: &Start) -> HttpRequest {
@@ -92,19 +97,22 @@ impl OwnTable {
         let (bound, way) = match start {
             Start::Newest => (String::new(), "desc"),
             Start::Before(time) => {
-                let fraction = 1_000_000 + time % 1_000_000;
-                let second = iso8601(time / 1_000_000 * 1_000);
-                let second = second.trim_end_matches(".000Z");
-                (format!("&{at}=lt.{second}.{}Z", &fraction.to_string()[1..]), "desc")
+                // To the microsecond, of which ISO text as JavaScript writes it has the first three digits.
+                let mut micros = String::new();
+                push_digits(&mut micros, time % 1_000, 3);
+                let millis = iso8601(time / 1_000);
+                (["&", at, "=lt.", millis.trim_end_matches('Z'), &micros, "Z"].concat(), "desc")
             }
-            Start::At(from) => (format!("&{at}=gte.{}", iso8601(from / 1_000)), "asc"),
+            Start::At(from) => (["&", at, "=gte.", &iso8601(from / 1_000)].concat(), "asc"),
             Start::Behind(time, last, _) => {
-                let time = encode(time);
-                (format!("&or=({at}.gt.%22{time}%22,and({at}.eq.%22{time}%22,{id}.gt.{last}))"), "asc")
+                let time = &["%22", &url_encoded(time), "%22"].concat();
+                (["&or=(", at, ".gt.", time, ",and(", at, ".eq.", time, ",", id, ".gt.", last, "))"].concat(), "asc")
             }
         };
         let (name, columns, of) = (&self.name, self.columns(), equals(&self.conversation_id, conversation_id));
-        get(target, &format!("{name}?select={columns}&{of}{bound}&order={at}.{way},{id}.{way}&limit={WINDOW_ROWS}"))
+        let limit = WINDOW_ROWS.to_string();
+        let order = ["&order=", at, ".", way, ",", id, ".", way, "&limit=", &limit].concat();
+        get(target, &[name.as_str(), "?select=", &columns, "&", &of, &bound, &order].concat())
     }
 
     /// `None` unless every row can be read: one that is left out would be lost without a word.
@@ -186,8 +194,8 @@ impl OwnTable {
 /// A request to the Data API for what stands behind `/rest/v1/`.
 pub(super) fn get(target: Target<'_>, what: &str) -> HttpRequest {
     HttpRequest {
-        url: format!("{}/rest/v1/{what}", target.url),
-        headers: vec![("apikey", target.api_key.to_owned()), ("Authorization", format!("Bearer {}", target.token))],
+        url: [target.url, "/rest/v1/", what].concat(),
+        headers: vec![("apikey", target.api_key.to_owned()), ("Authorization", ["Bearer ", target.token].concat())],
         body: String::new(),
         timeout_ms: target.timeout_ms,
         keepalive: false,
@@ -196,21 +204,5 @@ pub(super) fn get(target: Target<'_>, what: &str) -> HttpRequest {
 
 /// The filter of a query.
 pub(super) fn equals(column: &str, value: &str) -> String {
-    format!("{column}=eq.{}", encode(value))
-}
-
-/// As part of a URL's query.
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            for nibble in [byte >> 4, byte & 0x0f] {
-                encoded.push(char::from(if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }));
-            }
-        }
-    }
-    encoded
+    [column, "=eq.", &url_encoded(value)].concat()
 }

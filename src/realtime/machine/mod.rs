@@ -14,7 +14,7 @@ use super::channel::{Channel, Phase};
 use super::codec;
 use super::token::Tokens;
 use super::types::{ChannelConfig, Config, Event, Input, Output, Reason, SocketState};
-use crate::json::object;
+use crate::{json::object, text::url_encoded};
 
 const TOPIC_PREFIX: &str = "realtime:";
 const HEARTBEAT_TOPIC: &str = "phoenix";
@@ -283,7 +283,7 @@ impl Realtime {
         self.link = Link::Connecting { limit: now.saturating_add(self.config.timing.connect_limit) };
         self.outputs.push_back(Output::Connect {
             epoch: self.epoch,
-            url: format!("{}?apikey={}&vsn=2.0.0", self.config.endpoint, percent_encoded(&self.config.api_key)),
+            url: [self.config.endpoint.as_str(), "?apikey=", &url_encoded(&self.config.api_key), "&vsn=2.0.0"].concat(),
         });
     }
 
@@ -358,17 +358,4 @@ impl Realtime {
 /// From `least` to `least + extra` from now.
 fn spread(now: u64, least: u64, extra: u64, rng: &mut fastrand::Rng) -> u64 {
     now.saturating_add(least).saturating_add(rng.u64(0..=extra))
-}
-
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }

@@ -137,7 +137,7 @@ impl Realtime {
     }
 
     pub(super) fn send(&mut self, topic: &str, join_ref: Option<u64>, reference: u64, event: &str, payload: Value) {
-        let topic = format!("{TOPIC_PREFIX}{topic}");
+        let topic = [TOPIC_PREFIX, topic].concat();
         self.send_raw(&topic, join_ref, reference, event, payload);
     }
 
