@@ -102,7 +102,26 @@ async function disconnected(role, scheme) {
   return page
 }
 
+/** The other one is there, and types. */
+async function typing(role, other, scheme) {
+  const { page, booking } = await connected(role, scheme)
+  const peer = await open(other, { booking })
+  await page.locator('.presence').waitFor()
+  await composer(peer).pressSequentially('See you')
+  const keys = setInterval(() => composer(peer).press('!').catch(() => clearInterval(keys)), 2000)
+  await page.locator('.typing', { hasText: 'is typing' }).waitFor()
+  return page
+}
+
 const SCENES = {
+  'typing-operator': () => typing('operator', 'client'),
+  'typing-client-dark': () => typing('client', 'operator', 'dark'),
+  async polling() {
+    fault('refuse_sockets', 'client')
+    const page = await open('client', { booking: await talkedAbout('Harbour tour, two hours') })
+    await page.getByText('Live updates are out of reach').waitFor({ timeout: 40_000 })
+    return page
+  },
   'connected-operator': async () => (await connected('operator')).page,
   'connected-client': async () => (await connected('client')).page,
   'connected-operator-dark': async () => (await connected('operator', 'dark')).page,

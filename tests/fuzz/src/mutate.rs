@@ -4,7 +4,7 @@ use fastrand::Rng;
 use serde_json::{Map, Number, Value};
 
 /// Names and words that decide something somewhere.
-const WORDS: [&str; 78] = [
+const WORDS: [&str; 85] = [
     "",
     "0",
     "b1",
@@ -79,6 +79,13 @@ const WORDS: [&str; 78] = [
     "phx_reply",
     "phx_error",
     "phx_close",
+    "presence_state",
+    "presence_diff",
+    "phx_ref",
+    "typing",
+    "people",
+    "screen",
+    "realtime:chat:b1",
     "realtime:chat-user:u1",
     "2026-11-23T06:30:00+00:00",
     "00000000-0000-7101-8101-010101010101",

@@ -7,6 +7,7 @@ use surechat::{
 
 /// The one topic that is wanted.
 const TOPIC: &str = "chat-user:u1";
+const SIDE: &str = "chat:b1";
 /// A machine that wants to be called again and again at the same time never rests.
 const RESTLESS: usize = 64;
 
@@ -44,7 +45,7 @@ impl Life {
     fn new() -> Self {
         let realtime = Realtime::new(Config::new("ws://localhost:1/realtime/v1/websocket", "key"), 1);
         let mut life = Self { realtime, now: 1_000, epoch: 0, ready: false };
-        life.realtime.set_desired(life.now, [(TOPIC.to_owned(), channel())]);
+        life.realtime.set_desired(life.now, [(TOPIC.to_owned(), channel()), (SIDE.to_owned(), side())]);
         life.realtime.start(life.now);
         life.settle();
         life.feed(Input::Token(Some(Token { jwt: "t".into(), expires_at: Some(3_600_000) })));
@@ -82,6 +83,7 @@ impl Life {
             "woke" => self.feed(Input::Woke),
             "desired" => {
                 let desired = text(step, name).map(|topic| (topic.to_owned(), channel()));
+                let desired = desired.into_iter().chain([(SIDE.to_owned(), side())]);
                 self.realtime.set_desired(self.now, desired);
                 self.settle();
             }
@@ -136,6 +138,11 @@ impl Life {
         }
         self.now = end;
     }
+}
+
+/// Who is there and who types.
+fn side() -> ChannelConfig {
+    ChannelConfig { private: true, side: true, presence_key: Some("u1".into()), ..ChannelConfig::default() }
 }
 
 fn channel() -> ChannelConfig {
