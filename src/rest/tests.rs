@@ -321,3 +321,14 @@ fn the_refusals_of_rows_have_their_codes() {
 }
 
 mod plain;
+
+#[test]
+fn history_is_asked_for_below_a_seq_at_the_url_of_every_sync() {
+    let target =
+        Target { url: "http://localhost:1", api_key: "key", token: "jwt", user_id: "me", role: "", timeout_ms: 1 };
+    let request = older(target, "b1", 151, "i1");
+    assert_eq!(request.url, "http://localhost:1/rest/v1/rpc/chat_sync");
+    let body = crate::json::parse(&request.body).expect("JSON");
+    assert_eq!(body["cursors"], json!({"b1": {"before": 151, "incarnation": "i1"}}));
+    assert_eq!(body["expected_user"], "me");
+}

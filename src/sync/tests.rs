@@ -509,3 +509,78 @@ fn a_first_page_of_rows_that_are_all_gone_is_a_page() {
     assert!(sync.get("b1").is_some_and(|held| held.is_known() && held.cursor == 3));
     assert!(!sync.is_due(0), "or it would be asked for again and again");
 }
+
+/// The newest page of a conversation of 200, written.
+fn with_a_page() -> Conversation {
+    let mut sync = Sync::new(1);
+    sync.track("b1");
+    sync.take_request(0);
+    sync.answered(0, vec![answer("i1", 151, 200, 200)], "me");
+    let mut conversation = sync.get("b1").expect("tracked").clone();
+    conversation.saved(151, 200);
+    conversation
+}
+
+#[test]
+fn a_page_of_history_counts_where_it_joins_what_is_held() {
+    let mut conversation = with_a_page();
+    assert!(!conversation.extend_down(80, 120), "there is a hole");
+    assert!(!conversation.extend_down(152, 151), "it ends before it begins");
+    assert_eq!(conversation.low, 151);
+    assert!(conversation.extend_down(101, 151));
+    assert!(!conversation.extend_down(101, 151), "once");
+    assert!(conversation.extend_down(1, 101));
+    assert_eq!((conversation.low, conversation.span()), (1, 200));
+    assert!(!Conversation::new("b1").extend_down(0, 1), "nothing is held");
+}
+
+#[test]
+fn what_is_oldest_goes_first_and_the_newest_stay() {
+    let mut conversation = with_a_page();
+    assert!(conversation.extend_down(1, 151));
+    assert!(conversation.shorten(20, 50));
+    assert_eq!((conversation.low, conversation.span()), (21, 180));
+    assert!(conversation.shorten(u64::MAX, 50));
+    assert_eq!((conversation.low, conversation.cursor), (151, 200));
+    assert!(!conversation.shorten(1, 50));
+}
+
+#[test]
+fn history_that_the_database_refused_is_not_held() {
+    let mut sync = Sync::new(1);
+    let mut page = with_a_page();
+    assert!(page.is_settled());
+    assert!(page.extend_down(101, 151));
+    sync.restore(page);
+    sync.not_saved(0, "b1");
+    assert!(!sync.track("b1").is_settled());
+    sync.track("b1").due = true;
+    sync.take_request(0);
+    assert_eq!(sync.track("b1").low, 151);
+    assert_eq!(sync.track("b1").to_record()["low"], 151);
+}
+
+#[test]
+fn ticks_of_all_wait_for_the_last_one_of_another_role() {
+    let mut sync = known(9);
+    let conversation = sync.track("b1");
+    conversation.take_receipt(member("colleague", "operator", 0, 0));
+    conversation.take_receipt(member("you", "client", 7, 5));
+    conversation.take_receipt(member("third", "client", 6, 6));
+    assert_eq!(conversation.watermarks("me", true), (6, 5));
+    assert_eq!(conversation.watermarks("me", false), (7, 6));
+    conversation.members.retain(|member| member.role == "operator");
+    assert_eq!(conversation.watermarks("me", true), (0, 0), "nobody else is there");
+}
+
+#[test]
+fn what_a_following_tab_has_read_is_known_also_when_it_comes_before_the_cache_is_read() {
+    let mut sync = Sync::new(1);
+    sync.track("b1").read = 180;
+    sync.restore(with_a_page());
+    assert_eq!(sync.track("b1").read, 180);
+    let mut anew = with_a_page();
+    anew.incarnation = "i2".into();
+    sync.restore(anew);
+    assert_eq!(sync.track("b1").read, 0, "of another conversation nothing was read");
+}

@@ -205,6 +205,10 @@ fn every_message() -> Vec<TabMessage> {
         TabMessage::Rows { generation: 7, all: true, rows: Vec::new() },
         TabMessage::Rows { generation: 7, all: false, rows: every_state() },
         TabMessage::Open { conversation_id: id() },
+        TabMessage::Read { conversation_id: id(), seq: 9 },
+        TabMessage::AskOlder { conversation_id: id(), before: 51 },
+        TabMessage::Older { conversation_id: id(), before: 51, answer: json!([{"status": "ok"}]), error: None },
+        TabMessage::Older { conversation_id: id(), before: 51, answer: json::Value::Null, error: Some(error()) },
         TabMessage::Problem { conversation_id: id(), error: Some(error()) },
         TabMessage::Problem { conversation_id: id(), error: None },
         TabMessage::Act { from: (1 << 53) - 1, op: 7, act: json!({"act": "retry", "conversation_id": "b1"}) },
@@ -254,7 +258,10 @@ fn of_rows_what_is_not_understood_is_left_out() {
 #[test]
 fn a_message_that_lacks_something_or_has_it_of_another_kind_is_none() {
     let optional = |message: &TabMessage, field: &str| {
-        matches!((message, field), (TabMessage::Problem { .. } | TabMessage::Acted { .. }, "error"))
+        matches!(
+            (message, field),
+            (TabMessage::Problem { .. } | TabMessage::Acted { .. } | TabMessage::Older { .. }, "error")
+        ) || matches!((message, field), (TabMessage::Older { .. }, "answer"))
             || matches!((message, field), (TabMessage::Act { .. }, "act") | (TabMessage::Sent { .. }, "row"))
             || matches!((message, field), (TabMessage::Rows { .. }, "rows"))
     };

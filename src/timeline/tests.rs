@@ -246,3 +246,41 @@ fn a_message_in_the_place_of_another_takes_it_off_the_screen() {
     assert_eq!(patch.removes, [id(1)]);
     assert_eq!(patch.upserts.iter().map(|(order, _)| *order).collect::<Vec<_>>(), [6]);
 }
+
+fn amendment(seq: u64, kind: Kind, target: u8, content: &str) -> StoredMessage {
+    let created_at = format!("2026-11-23T06:31:{seq:02}+00:00");
+    let target_id = Some(id(target).as_str().to_owned());
+    StoredMessage { kind, target_id, content: content.into(), created_at, ..stored(seq, 100 + seq as u8, "you") }
+}
+
+#[test]
+fn what_comes_into_view_below_its_edit_is_edited() {
+    let mut timeline = Timeline::new("me", "operator");
+    assert!(timeline.put(amendment(5, Kind::Edit, 1, "first")).is_none());
+    assert!(timeline.put(amendment(7, Kind::Edit, 1, "last")).is_none());
+    assert!(timeline.put(amendment(6, Kind::Edit, 1, "between")).is_none(), "an older one than is known");
+    assert!(timeline.put(amendment(8, Kind::Delete, 2, "")).is_none());
+    let edited = timeline.put(stored(1, 1, "you")).expect("it is another one now");
+    assert_eq!((edited.content.as_str(), edited.edited_at.as_deref()), ("last", Some("2026-11-23T06:31:07+00:00")));
+    assert!(
+        timeline
+            .put(stored(2, 2, "you"))
+            .is_some_and(|deleted| deleted.content.is_empty() && deleted.deleted_at.is_some())
+    );
+    assert!(timeline.put(stored(3, 3, "you")).is_none());
+    assert_eq!(
+        shown(timeline.take_patch()).iter().map(|(seq, text)| format!("{seq} {text}")).collect::<Vec<_>>(),
+        ["1 last -", "2  -", "3 message 3 -"]
+    );
+    timeline.reset();
+    assert!(timeline.put(stored(1, 1, "you")).is_none(), "of another conversation");
+}
+
+#[test]
+fn an_edit_that_the_server_emptied_for_a_later_delete_changes_nothing() {
+    let mut timeline = Timeline::new("me", "operator");
+    timeline.put(stored(1, 1, "you"));
+    assert!(timeline.put(amendment(2, Kind::Edit, 1, "")).is_none());
+    assert!(timeline.put(amendment(3, Kind::Delete, 1, "")).is_some());
+    assert!(timeline.put(amendment(4, Kind::Edit, 1, "too late")).is_none());
+}
