@@ -49,11 +49,14 @@ export class Line {
     return this.frames.some((frame) => frame.includes(text))
   }
 
+  /** Is it heard within this time? */
+  async hears(text, ms) {
+    for (const end = Date.now() + ms; !this.heard(text) && Date.now() < end; ) await sleep(5)
+    return this.heard(text)
+  }
+
   async until(text) {
-    for (const end = Date.now() + ANSWER_MS; !this.heard(text); ) {
-      if (Date.now() > end) throw new Error(`nothing with ${text} was heard`)
-      await sleep(5)
-    }
+    if (!(await this.hears(text, ANSWER_MS))) throw new Error(`nothing with ${text} was heard`)
   }
 
   close() {

@@ -1,9 +1,6 @@
 // What somebody might try over Realtime. `run` answers in words; `hears` and `disturbs` are asked of the frames.
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { conversationTopic, inbox } from './scene.mjs'
-
-const GRACE_MS = 60
 
 /** The reason in one word, as Realtime puts it in front. */
 const refusal = (reply) => (reply === null ? 'no answer' : reply.status === 'ok' ? 'joined' : String(reply.response?.reason).split(':')[0])
@@ -15,7 +12,7 @@ async function listen(scene, topic, options) {
   if (reply?.status === 'ok' && options?.changes) await line.until('"extension":"postgres_changes"')
   const marker = `live-${randomUUID()}`
   await scene.say(marker)
-  const hears = line.heard(marker)
+  const hears = await line.hears(marker, scene.listenMs)
   return { text: reply?.status === 'ok' ? `joined, hears ${hears ? 'it' : 'nothing'}` : refusal(reply), hears }
 }
 
@@ -25,8 +22,7 @@ async function disturb(scene, topic, witness, { options, event = 'broadcast', pa
   const line = await scene.ownLine()
   const joined = await line.join(topic, { token: await scene.token(), ...options })
   const answer = joined?.status === 'ok' ? await line.push(topic, event, payload(marker), 300) : null
-  await sleep(GRACE_MS)
-  const disturbs = witness.heard(marker)
+  const disturbs = await witness.hears(marker, scene.listenMs)
   if (joined?.status !== 'ok') return { text: refusal(joined), disturbs }
   return { text: `joined, ${answer === null ? 'no answer' : answer.status === 'ok' ? 'accepted' : 'refused'}`, disturbs }
 }
@@ -40,8 +36,7 @@ async function overhear(scene, said, options) {
   const owner = await scene.witness(scene.owner, topic, { presence: true })
   const answer = await owner.push(topic, said.event ?? 'broadcast', said.payload(marker))
   if (answer?.status !== 'ok') throw new Error('the owner was not heard')
-  await sleep(GRACE_MS)
-  const hears = line.heard(marker)
+  const hears = await line.hears(marker, scene.listenMs)
   return { text: reply?.status === 'ok' ? `joined, hears ${hears ? 'it' : 'nothing'}` : refusal(reply), hears }
 }
 
@@ -57,8 +52,7 @@ async function overHttp(scene, topic, witness) {
   const { status } = await scene.request('api/broadcast', {
     method: 'POST', base: 'realtime/v1', body: { messages: [{ topic, event: 'message', payload: { marker }, private: true }] },
   })
-  await sleep(GRACE_MS)
-  return { text: String(status), disturbs: witness.heard(marker) }
+  return { text: String(status), disturbs: await witness.hears(marker, scene.listenMs) }
 }
 
 const broadcast = { payload: (marker) => ({ type: 'broadcast', event: 'message', payload: { marker } }) }

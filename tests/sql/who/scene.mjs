@@ -1,11 +1,11 @@
 // A conversation of its own for every attempt, those who try, and what became of it.
-import { setTimeout as sleep } from 'node:timers/promises'
 import { row, uuid } from '../support.mjs'
 import { Line } from './line.mjs'
 
 export const ACTORS = ['no token', 'expired token', 'forged token', 'stranger', 'former member', 'member', 'service key']
 
-const GRACE_MS = 40
+const GRACE_MS = 60
+const PATIENCE_MS = 5000
 
 export class Scene {
   static async make(world, actor) {
@@ -115,7 +115,11 @@ export class Scene {
     const witness = await this.witness(this.owner)
     await this.world.ways.sql.send(this.owner, [row(this.id, text)])
     await witness.until(text)
-    await sleep(GRACE_MS)
+  }
+
+  /** How long to listen: what must not come has had its time when the others have heard it, what must come gets more. */
+  get listenMs() {
+    return this.may ? PATIENCE_MS : GRACE_MS
   }
 
   leave() {

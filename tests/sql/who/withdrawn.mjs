@@ -1,9 +1,10 @@
 // What a membership that is withdrawn takes with it, step by step, while its former owner stays connected.
 import assert from 'node:assert/strict'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { row } from '../support.mjs'
 import { inWords } from './attempts.mjs'
 import { conversationTopic, Scene } from './scene.mjs'
+
+const GRACE_MS = 60
 
 /** The steps as `[what is done, what comes of it]`; raises where it is not as it must be. */
 export async function withdraw(world) {
@@ -15,16 +16,15 @@ export async function withdraw(world) {
   try {
     const line = await scene.witness(member)
     await scene.say('before')
-    assert.ok(line.heard('before'))
+    await line.until('before')
     note('before: live events', 'heard in the joined inbox')
     const topic = conversationTopic(scene)
     const [there, ownerThere] = [await scene.witness(member, topic), await scene.witness(owner, topic)]
     const sayThere = async (word) => {
       await ownerThere.push(topic, 'broadcast', { type: 'broadcast', event: 'typing', payload: { word } })
-      await sleep(60)
-      return there.heard(word)
     }
-    assert.ok(await sayThere('first'))
+    await sayThere('first')
+    await there.until('first')
     note('before: the topic of the conversation', 'joined and heard')
 
     const server = new Scene()
@@ -49,18 +49,20 @@ export async function withdraw(world) {
     assert.deepEqual(await scene.stored(), stored)
 
     await scene.say('after')
-    assert.ok(!line.heard('after'))
+    assert.ok(!(await line.hears('after', GRACE_MS)))
     note('live events of that conversation', 'not heard in the joined inbox')
     await world.ways.sql.send(owner, [row(other, 'elsewhere')])
     await line.until('elsewhere')
     note('live events of other conversations', 'heard, over the same connection')
 
-    assert.ok(await sayThere('second'))
+    await sayThere('second')
+    await there.until('second')
     note('the topic of the conversation, which was joined before', 'still heard, until the token is renewed')
     const renewed = await world.stack.tokenFor(member.id, { expiresIn: 1800 })
     there.push(topic, 'access_token', { access_token: renewed }, 0)
     await there.until('phx_close')
-    assert.ok(!(await sayThere('third')))
+    await sayThere('third')
+    assert.ok(!(await there.hears('third', GRACE_MS)))
     note('the token is renewed', 'the channel is closed')
     const again = await (await scene.line()).join(topic, { token: renewed })
     assert.equal(again.status, 'error')
