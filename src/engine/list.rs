@@ -59,7 +59,7 @@ impl Engine {
     pub(super) fn lead_list(&mut self) {
         self.listing.heard = None;
         if self.reads_table() {
-            self.listing.problem = Some(Problem::new("not_supported", UNKNOWN));
+            self.listing.problem = Some(Problem::new("unsupported", UNKNOWN));
         } else if self.listing.on || self.listing.elsewhere {
             self.listing.reset = true;
             self.sync.want_list();
@@ -67,8 +67,11 @@ impl Engine {
     }
 
     pub(super) fn hear_list_wanted(&mut self) {
-        self.listing.elsewhere = true;
-        self.lead_list();
+        let first = !std::mem::replace(&mut self.listing.elsewhere, true);
+        // Whoever asks reads the database as well: what is not in it yet is told.
+        if first || !self.sync.has_list() || !self.saving.is_empty() {
+            self.lead_list();
+        }
     }
 
     /// A tab that follows reads what the leader keeps.
@@ -196,6 +199,8 @@ impl Engine {
         let status = self.said_status.unwrap_or(self.health.status());
         let state = if !is_reachable(status) {
             SyncState::Stale
+        } else if self.listing.loaded && self.is_polling(status) {
+            SyncState::Polling
         } else if status != ConnectionStatus::Connected || !self.listing.loaded || self.sync.list_is_due() {
             SyncState::CatchingUp
         } else {
@@ -206,6 +211,15 @@ impl Engine {
             self.listing.said = Some(now.clone());
             let (state, error) = now;
             self.updates.push_back(Update::ListState { state, error });
+        }
+    }
+
+    /// Here or in the tab that leads.
+    fn is_polling(&self, status: ConnectionStatus) -> bool {
+        if self.role.generation().is_some() {
+            self.sync.is_polling()
+        } else {
+            status == ConnectionStatus::Reconnecting && self.watch.polls()
         }
     }
 

@@ -216,7 +216,8 @@ impl Conversation {
 
     /// It cannot be left to the list.
     pub(super) fn wants_asking(&self) -> bool {
-        !self.is_known() || self.unsaved || self.cursor < self.announced || !self.ahead.is_empty()
+        let told = self.summary.as_ref().map_or(0, |summary| summary.told);
+        !self.is_known() || self.unsaved || self.cursor < self.announced.max(told) || !self.ahead.is_empty()
     }
 
     /// The last answer did not know yet what we have heard of.

@@ -30,7 +30,7 @@ pub struct Summary {
     /// Its text is cut.
     pub last_message: Option<StoredMessage>,
     /// The server's `last_seq` when it last spoke of the conversation.
-    told: u64,
+    pub(super) told: u64,
     /// What was read when `unread` was counted.
     read: u64,
 }

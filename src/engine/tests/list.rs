@@ -7,7 +7,7 @@ use crate::{
     engine::{Command, Input, PageEvent, Update},
     json,
     json::Value,
-    store::Table,
+    store::{Operation, Table, Transaction},
 };
 
 fn booking(n: usize) -> String {
@@ -343,4 +343,47 @@ fn a_list_that_cannot_be_loaded_says_why_until_it_can() {
         .filter_map(|update| if let Update::ListState { error, .. } = update { Some(error.is_some()) } else { None })
         .collect();
     assert!(errors.contains(&true) && errors.last() == Some(&false), "{errors:?}");
+}
+
+#[test]
+fn without_a_live_channel_the_list_is_polled_for_with_one_number() {
+    let mut world = World::new();
+    world.has_sockets = false;
+    many(&mut world.server, 30);
+    begin(&mut world);
+    world.run_for(20_000);
+    assert_eq!(state(&world), "polling");
+    world.server.listed.clear();
+    world.server.post(&booking(2), CLIENT, &message_id(1), "asked for");
+    world.run_for(12_000);
+    assert_eq!(line(&world, &booking(2)), is(1, "asked for"));
+    assert!(world.server.listed.iter().all(|asked| asked["cursors"] == json!({}) && asked["since"] != Value::Null));
+    world.has_sockets = true;
+    world.run_for(31_000);
+    assert_eq!(state(&world), "live");
+}
+
+#[test]
+fn what_was_left_over_is_fetched_also_by_the_next_page() {
+    let mut world = World::new();
+    many(&mut world.server, 3);
+    world.server.post(&booking(2), CLIENT, &message_id(1), "one");
+    world.server.live.clear();
+    begin(&mut world);
+    // A record of a conversation whose rows had no room in the last answer.
+    let mut record =
+        world.store.table(Table::Conversations).find(|held| held["id"] == booking(2).as_str()).unwrap().clone();
+    record["cursor"] = 0.into();
+    let put = Operation::Put { table: Table::Conversations, value: record };
+    world.store.run(&Transaction::strict(vec![put])).unwrap();
+    let (store, server) = (world.store, world.server);
+    let mut world = World::new();
+    (world.store, world.server) = (store, server);
+    world.server.listed.clear();
+    begin(&mut world);
+    assert_eq!(
+        world.server.listed[0]["cursors"],
+        json!({"b002": {"seq": 0, "incarnation": world.server.listed[0]["cursors"]["b002"]["incarnation"]}})
+    );
+    assert_eq!(world.store.table(Table::Messages).count(), 1);
 }
