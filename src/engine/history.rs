@@ -255,8 +255,8 @@ impl Engine {
         let error = match (error, rest::read_sync(answer).pop()) {
             (Some(error), _) => Some(error),
             (None, Some(page)) if page.status == SyncStatus::Ok => {
-                self.take_page(conversation_id, before, page, waits);
-                None
+                let taken = self.take_page(conversation_id, before, page, waits);
+                (!taken).then(|| ("server".to_owned(), REFUSED.to_owned()))
             }
             (None, Some(_)) => Some(("forbidden".to_owned(), REFUSED.to_owned())),
             (None, None) => Some(("server".to_owned(), REFUSED.to_owned())),
@@ -269,14 +269,16 @@ impl Engine {
         self.loaded(conversation_id);
     }
 
-    /// Into the view of who waits and, as the leader, into the cache.
-    fn take_page(&mut self, conversation_id: &str, before: u64, page: SyncAnswer, waits: bool) {
+    /// Into the view of who waits and, as the leader, into the cache. Answers whether it is the page that was asked for,
+    /// or will be forgotten with all the rest.
+    fn take_page(&mut self, conversation_id: &str, before: u64, page: SyncAnswer, waits: bool) -> bool {
         let leading = self.role.generation().is_some();
-        let Some(held) = self.sync.get_mut(conversation_id) else { return };
+        let Some(held) = self.sync.get_mut(conversation_id) else { return true };
+        let fits = page.through_seq + 1 == before && (1..before).contains(&page.first_seq);
         // Another conversation under this id, or an older state of it: catching up tells what there is now.
-        if held.incarnation != page.incarnation || page.through_seq + 1 != before {
+        if held.incarnation != page.incarnation || !fits {
             held.due = true;
-            return;
+            return held.incarnation != page.incarnation;
         }
         let joins = leading && held.extend_down(page.first_seq, before);
         let mut operations: Vec<Operation> = if joins { page.rows.iter().map(keep).collect() } else { Vec::new() };
@@ -290,6 +292,7 @@ impl Engine {
         if joins {
             self.save(conversation_id, operations);
         }
+        true
     }
 
     // ---- amendments

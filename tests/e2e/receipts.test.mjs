@@ -88,9 +88,9 @@ test('a page that goes away leaves its receipts behind', async () => {
   const recipient = await open('client', conversation)
   await recipient.untilConnected()
   await recipient.page.evaluate(() => {
-    // As soon as the second message stands there, within the pause after the first one's receipt.
+    // When the second message is on the disk, and within the pause after the first one's receipt.
     window.conversation.subscribe(() => {
-      if (window.view().messages.length === 2) location.href = 'about:blank'
+      if (window.view().messages.length === 2) setTimeout(() => (location.href = 'about:blank'), 150)
     })
   })
   await sender.sendAndWait('One')

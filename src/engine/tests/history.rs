@@ -239,6 +239,20 @@ fn a_server_that_refuses_and_an_answer_that_cannot_be_read_are_told_by_code() {
 }
 
 #[test]
+fn a_server_that_does_not_know_the_question_is_not_asked_for_ever() {
+    let mut world = with_history(120);
+    world.holds_syncs = true;
+    // A migration of before: it takes the question for one without a cursor, or ends somewhere else.
+    let newest = world
+        .server
+        .answer(0, &crate::rest::sync(world.engine.config.target("t", OPERATOR), [(BOOKING, None)].into_iter()));
+    world.command(older(70));
+    world.answer_sync(newest);
+    assert_eq!(world.failure_of(70).as_deref(), Some("server"));
+    assert_eq!(contents(&world), numbers(71..=120));
+}
+
+#[test]
 fn without_a_database_history_comes_from_the_server_alone() {
     let mut world = World::new();
     world.has_database = false;
