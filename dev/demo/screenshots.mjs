@@ -55,6 +55,20 @@ async function talkedAbout(title) {
   return booking
 }
 
+/** A booking about which the client has written so much that it comes in pages. */
+async function longTalk(messages) {
+  const booking = await addBooking(stack, { title: 'Harbour tour, two hours' })
+  await stack.sql`
+    insert into public.chat_messages (id, conversation_id, seq, sender_id, sender_role, content, created_at)
+    select gen_random_uuid(), ${booking}, n, ${stack.users.client.id}, 'client', 'Note ' || n || ' about the tour',
+      now() - (${messages} - n) * interval '10 minutes'
+    from generate_series(1, ${messages}) n`
+  await stack.sql`update public.chat_conversations set last_seq = ${messages} where id = ${booking}`
+  return booking
+}
+
+const toTop = (page) => page.getByRole('log').evaluate((box) => (box.scrollTop = 0))
+
 async function open(role, { booking, scheme = 'light', before = async () => {} }) {
   const context = await browser.newContext({ viewport: SIZES.desktop, colorScheme: scheme, reducedMotion: 'reduce' })
   const page = await context.newPage()
@@ -321,6 +335,33 @@ const SCENES = {
       await say(frame, `Hello from the ${role.toLowerCase()}.`)
     }
     await page.getByRole('button', { name: 'Slow: Client' }).click()
+    return page
+  },
+  async 'older-beginning'() {
+    const page = await open('client', { booking: await longTalk(60) })
+    await page.getByText('Note 60 about the tour').waitFor()
+    await toTop(page)
+    await page.getByText('This is where the conversation begins.').waitFor()
+    await page.waitForTimeout(300)
+    await toTop(page)
+    return page
+  },
+  async 'older-loading'() {
+    const page = await open('operator', { booking: await longTalk(130) })
+    await page.getByText('Note 130 about the tour').waitFor()
+    await untilConnection(page, 'connected')
+    fault('delay', 'operator', { ms: 8000, match: 'sync' })
+    await toTop(page)
+    await page.getByRole('button', { name: 'Loading older messages…' }).waitFor()
+    return page
+  },
+  async 'older-offline'() {
+    const page = await open('operator', { booking: await longTalk(130) })
+    await page.getByText('Note 130 about the tour').waitFor()
+    await untilConnection(page, 'connected')
+    fault('offline', 'operator')
+    await toTop(page)
+    await page.getByText('Older messages are not on this device').waitFor()
     return page
   },
   async 'start-faults'() {
