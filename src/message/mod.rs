@@ -124,7 +124,7 @@ impl StoredMessage {
             self.metadata = empty_object();
             return news;
         }
-        // The server empties the edits of a message that was deleted later.
+        // The server empties the edits of a message that was deleted later; several of one request have one time.
         let differs = self.edited_at.as_ref() != at || self.content != amendment.content;
         let news = differs && self.deleted_at.is_none() && !amendment.content.is_empty();
         if news {

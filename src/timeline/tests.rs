@@ -131,6 +131,19 @@ fn an_edit_and_a_delete_change_what_they_aim_at() {
 }
 
 #[test]
+fn of_two_edits_that_were_stored_at_the_same_time_the_later_one_counts() {
+    let mut timeline = timeline();
+    timeline.put(stored(1, 1, "you"));
+    for (seq, content) in [(2, "better"), (3, "best")] {
+        let target_id = Some(id(1).as_str().to_owned());
+        let created_at = "of one transaction".to_owned();
+        let edit = stored(seq, seq as u8, "you");
+        timeline.put(StoredMessage { kind: Kind::Edit, target_id, content: content.into(), created_at, ..edit });
+    }
+    assert_eq!(shown(timeline.take_patch()), [(1, "best -".into())]);
+}
+
+#[test]
 fn another_database_drops_what_was_stored_and_keeps_what_is_on_its_way() {
     let mut timeline = timeline();
     timeline.put(stored(1, 1, "you"));

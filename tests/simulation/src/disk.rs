@@ -25,6 +25,10 @@ pub struct Database {
     keys: BTreeMap<String, Order>,
     /// Rows whose refusal was ever committed.
     refused: BTreeSet<String>,
+    /// Kind and content of every row that ever stood in the outbox, as they were last.
+    rows: BTreeMap<String, (String, String)>,
+    /// What each message is to say, after the last edit that was committed.
+    texts: BTreeMap<String, String>,
     /// How often it was deleted.
     pub deleted: u32,
 }
@@ -66,9 +70,9 @@ impl Database {
         let Ok(replies) = &result else { return (result, Vec::new()) };
         for (operation, reply) in transaction.operations.iter().zip(replies) {
             match (operation, reply) {
-                (Operation::Add { value }, Reply::Key(key)) => self.note(value, *key),
+                (Operation::Add { value }, Reply::Key(key)) => self.note(value, *key, true),
                 (Operation::Put { table: Table::Outbox, value }, _) => {
-                    self.note(value, number(value, "key").unwrap_or(0))
+                    self.note(value, number(value, "key").unwrap_or(0), false)
                 }
                 _ => {}
             }
@@ -85,8 +89,15 @@ impl Database {
         (result, removed)
     }
 
-    fn note(&mut self, record: &surechat::json::Value, key: u64) {
+    fn note(&mut self, record: &surechat::json::Value, key: u64, added: bool) {
         let Some(id) = owned(record, "id") else { return };
+        let kind = text(record, "kind").unwrap_or_default();
+        let row = (kind.to_owned(), text(record, "content").unwrap_or_default().to_owned());
+        let about = if kind == "edit" { owned(record, "target_id") } else { Some(id.clone()) };
+        if kind != "delete" && (added || self.rows.get(&id) != Some(&row)) {
+            self.texts.insert(about.unwrap_or_default(), row.1.clone());
+        }
+        self.rows.insert(id.clone(), row);
         if record.get("refused").is_some_and(|refused| refused.as_object().is_some()) {
             self.refused.insert(id.clone());
         }
@@ -114,6 +125,20 @@ impl Database {
 
     pub fn order_of(&self, id: &str) -> Option<Order> {
         self.keys.get(id).copied()
+    }
+
+    /// What became of the row of this id, whether it is still here or not.
+    pub fn kind_of(&self, id: &str) -> Option<&str> {
+        self.rows.get(id).map(|(kind, _)| kind.as_str())
+    }
+
+    pub fn text_of(&self, id: &str) -> Option<&str> {
+        self.texts.get(id).map(String::as_str)
+    }
+
+    /// Something that concerns this message is still to be sent.
+    pub fn has_work_on(&self, id: &str) -> bool {
+        self.outbox().any(|record| text(record, "id") == Some(id) || text(record, "target_id") == Some(id))
     }
 
     pub fn was_refused(&self, id: &str) -> bool {

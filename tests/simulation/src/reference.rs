@@ -12,7 +12,7 @@ pub struct Reference {
 }
 
 /// One message that an app asked to send.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Sent {
     pub profile: usize,
     pub user: String,
@@ -23,10 +23,34 @@ pub struct Sent {
     pub content: String,
     /// `send` said *persisted*.
     pub accepted: bool,
-    /// Somebody cancelled or discarded it, and was told that it is done.
+    /// Somebody cancelled or discarded it, or edited it after it was refused, and was told that it is done.
     pub withdrawn: bool,
     /// Somebody asked for that: it may be gone already.
     pub withdrawing: bool,
+    /// Somebody asked to edit it.
+    pub edited: bool,
+    /// What takes its place where it was refused before.
+    pub replacements: Vec<String>,
+    /// Somebody asked to take it back.
+    pub cancelled: bool,
+    /// Somebody asked to give up what is unsent of it: also an edit, or that it is taken back.
+    pub given_up: bool,
+    /// Somebody wanted to give it up as unsent, and it was sent already.
+    pub discarded_late: bool,
+}
+
+impl Sent {
+    /// By whom and to whom.
+    pub fn of(other: &Sent) -> Self {
+        Self {
+            profile: other.profile,
+            user: other.user.clone(),
+            database: other.database.clone(),
+            age: other.age,
+            conversation: other.conversation.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Server rows of these kinds of content stay refused whatever the weather.
@@ -58,7 +82,10 @@ impl Reference {
             return Ok(());
         }
         let database = disks.get(sent.profile).and_then(|disk| disk.database(&sent.database));
-        if database.is_some_and(|database| database.deleted > sent.age || database.holds(id)) {
+        let replaced = |id: &String| database.is_some_and(|database| database.kind_of(id) == Some("message"));
+        if database.is_some_and(|database| database.deleted > sent.age || database.holds(id))
+            || sent.replacements.iter().any(replaced)
+        {
             return Ok(());
         }
         Err(broken(
@@ -69,6 +96,36 @@ impl Reference {
 
     pub fn check_all_losses(&self, disks: &[Disk], server: &Server) -> Result<(), Broken> {
         self.sent.keys().try_for_each(|id| self.check_loss(id, disks, server))
+    }
+
+    /// What people took back is gone, what they gave up too late is there, and an edit's last text wins.
+    pub fn check_acts(
+        &self,
+        disks: &[Disk],
+        server: &Server,
+        restored: &BTreeSet<String>,
+        spared: &BTreeSet<String>,
+    ) -> Result<(), Broken> {
+        for (id, sent) in self.sent.iter().filter(|(_, sent)| sent.accepted && !restored.contains(&sent.conversation)) {
+            let Some(database) = disks.get(sent.profile).and_then(|disk| disk.database(&sent.database)) else {
+                continue;
+            };
+            let Some(row) = server.row(id).filter(|row| row.kind == "message") else { continue };
+            if database.deleted > sent.age || database.has_work_on(id) {
+                continue;
+            }
+            if sent.withdrawn && !(sent.cancelled && sent.given_up) && !row.deleted && !spared.contains(id) {
+                return Err(broken("what was taken back is gone", format!("{id} ({}) is on the server", row.content)));
+            }
+            if sent.discarded_late && !sent.withdrawing && row.deleted {
+                return Err(broken("only what is unsent is given up", format!("{id} is deleted")));
+            }
+            if sent.edited && !sent.given_up && !row.deleted && database.text_of(id) != Some(&row.content) {
+                let detail = format!("{id} says {:?}, and {:?} was written last", row.content, database.text_of(id));
+                return Err(broken("an edit's last text wins", detail));
+            }
+        }
+        Ok(())
     }
 
     /// Server order is send order, of what one user sent from one profile in one conversation.
@@ -108,10 +165,19 @@ impl Reference {
     }
 
     /// The view shows what the server has: nothing else, nothing less from its first row on.
-    pub fn check_view(&self, conversation: &str, view: &View, server: &Server) -> Result<(), Broken> {
+    /// `low` is where the cache begins, of whose rows perhaps none is a message; `echoes` are messages with an edit that
+    /// is not sent.
+    pub fn check_view(
+        &self,
+        conversation: &str,
+        view: &View,
+        server: &Server,
+        low: u64,
+        echoes: &BTreeSet<String>,
+    ) -> Result<(), Broken> {
         let Some(held) = server.conversation(conversation) else { return Ok(()) };
         let shown: Vec<&Value> = view.stored().map(|(_, message)| message).collect();
-        let first = shown.iter().find_map(|message| number(message, "seq")).unwrap_or(0);
+        let first = shown.iter().find_map(|message| number(message, "seq")).unwrap_or(low);
         let rows: Vec<_> = held.rows.iter().filter(|row| row.kind == "message" && row.seq >= first).collect();
         let wrong =
             |detail: String| Err(broken("every view shows what the server has", format!("{conversation}: {detail}")));
@@ -123,8 +189,9 @@ impl Reference {
             if number(message, "seq") != Some(row.seq) {
                 return wrong(format!("{} #{} is shown at {:?}", row.id, row.seq, number(message, "seq")));
             }
-            if text(message, "content") != Some(&row.content) {
-                return wrong(format!("{} #{} shows another text", row.id, row.seq));
+            if text(message, "content") != Some(&row.content) && !echoes.contains(&row.id) {
+                let shown = text(message, "content");
+                return wrong(format!("{} #{} shows {shown:?} instead of {:?}", row.id, row.seq, row.content));
             }
             if message.get("deleted_at").is_some_and(|at| at.as_str().is_some()) != row.deleted {
                 return wrong(format!("{} #{} is deleted on one side only", row.id, row.seq));

@@ -45,7 +45,17 @@ pub struct Tab {
     pub closing: bool,
     /// Sends that wait for their answer: the message of each call.
     pub sends: BTreeMap<u32, String>,
+    /// Acts that wait for theirs.
+    pub acts: BTreeMap<u32, Asked>,
     next_op: u32,
+}
+
+#[derive(Clone)]
+pub struct Asked {
+    pub message: String,
+    /// What takes its place if it is edited after it was refused.
+    pub replacement: Option<String>,
+    pub cancels: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -85,6 +95,7 @@ impl Tab {
             closed: false,
             closing: false,
             sends: BTreeMap::new(),
+            acts: BTreeMap::new(),
             next_op: 0,
         }
     }

@@ -29,6 +29,8 @@ pub struct Server {
     pub row_limit: u64,
     /// What was committed and is to be told live.
     pub live: Vec<Live>,
+    /// Ids that belong to rows nobody here can see.
+    pub conflicts: BTreeSet<String>,
     /// Acts that cannot be undone, for the reference: ids that a restore took away, or retention deleted.
     pub taken_away: BTreeSet<String>,
 }
@@ -97,6 +99,7 @@ impl Default for Server {
             page_rows: 50,
             row_limit: 200,
             live: Vec::new(),
+            conflicts: BTreeSet::new(),
             taken_away: BTreeSet::new(),
         }
     }

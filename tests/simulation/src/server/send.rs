@@ -66,15 +66,17 @@ impl Server {
         }
         let Some(held) = self.conversations.get(conversation) else { return "no_conversation".into() };
         let Some(role) = held.member(user).map(|member| member.role.clone()) else { return "forbidden".into() };
-        if known.is_some() {
+        if fault == Some(RowFault::IdConflict) && text(item, "kind") == Some("message") {
+            self.conflicts.insert(id.to_owned());
+        }
+        if known.is_some() || self.conflicts.contains(id) {
             return "id_conflict".into();
         }
         match fault {
             Some(RowFault::Forbidden) => return "forbidden".into(),
             Some(RowFault::NoConversation) => return "no_conversation".into(),
             Some(RowFault::Rejected(code)) => return format!("rejected:{code}"),
-            Some(RowFault::IdConflict) => return "id_conflict".into(),
-            Some(RowFault::Unanswered) | None => {}
+            Some(RowFault::IdConflict | RowFault::Unanswered) | None => {}
         }
         match self.append(now, Some(user), conversation, &role, item) {
             Ok(()) => "stored".into(),

@@ -2,7 +2,7 @@
 
 use surechat::{
     engine::{Effect, Input, RequestId},
-    json::{number, text},
+    json::{number, owned, text},
     store::{Operation, Reply, StoreError, Table, Transaction},
     tabs::TabMessage,
 };
@@ -10,8 +10,10 @@ use surechat::{
 use super::{Event, Outcome, World, failed};
 use crate::{
     Broken, TabId, broken,
+    disk::Removed,
     faults::Fault,
     locks::{Claim, LockNews},
+    reference::Sent,
 };
 
 impl World {
@@ -200,6 +202,28 @@ impl World {
         Ok(())
     }
 
+    /// Whoever retries a message whose id belongs to another row sends it under a new one.
+    fn follow_new_id(&mut self, transaction: &Transaction, removed: &Removed) {
+        let Some(sent) = self.reference.get(&removed.id).cloned() else { return };
+        if !self.server.conflicts.contains(&removed.id) {
+            return;
+        }
+        for operation in &transaction.operations {
+            if let Operation::Add { value } = operation
+                && text(value, "content") == text(&removed.record, "content")
+                && text(value, "kind") == Some("message")
+                && let Some(id) = owned(value, "id").filter(|id| self.reference.get(id).is_none())
+            {
+                let anew = Sent { content: sent.content.clone(), accepted: sent.accepted, ..Sent::of(&sent) };
+                self.reference.asked(&id, anew);
+                if let Some(sent) = self.reference.get_mut(&removed.id) {
+                    (sent.withdrawing, sent.withdrawn) = (true, true);
+                }
+                return;
+            }
+        }
+    }
+
     fn note_read(&mut self, id: TabId, transaction: &Transaction, replies: &[Reply]) {
         for (operation, reply) in transaction.operations.iter().zip(replies) {
             let (Operation::List { table: Table::Messages, from, .. }, Reply::List(records)) = (operation, reply)
@@ -232,6 +256,7 @@ impl World {
                 return Err(broken("an outbox holds a message once", id.to_owned()));
             }
             for removed in removed {
+                self.follow_new_id(transaction, &removed);
                 self.reference.check_loss(&removed.id, &self.disks, &self.server)?;
             }
             for operation in &transaction.operations {

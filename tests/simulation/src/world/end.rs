@@ -1,8 +1,10 @@
 //! The world turns kind; then everything must have come right within bounded time.
 
+use std::collections::BTreeSet;
+
 use surechat::{
     engine::{Command, Input},
-    json::text,
+    json::{number, owned, text},
 };
 
 use super::{Outcome, World};
@@ -32,6 +34,7 @@ impl World {
         }
         self.reference.check_all_losses(&self.disks, &self.server)?;
         self.reference.check_order(&self.disks, &self.server)?;
+        self.reference.check_acts(&self.disks, &self.server, &self.restored, &self.spared)?;
         self.close_everything()
     }
 
@@ -125,13 +128,18 @@ impl World {
                 for record in database.outbox() {
                     let hopeless = text(record, "content").is_some_and(|content| HOPELESS.contains(&content));
                     let refused = record.get("refused").is_some_and(|refused| refused.as_object().is_some());
-                    if !(hopeless && refused) {
+                    // An edit of what is gone waits for somebody who gives it up.
+                    let target = text(record, "target_id").and_then(|target| self.server.row(target));
+                    let vain = text(record, "kind") == Some("edit") && target.is_none_or(|row| row.deleted);
+                    if !((hopeless || vain) && refused) {
                         let detail =
                             format!("{:?} is still in {name}: {:?}", text(record, "id"), record.get("refused"));
                         return Err(broken("in a kind world every outbox is emptied", detail));
                     }
                 }
                 let left = database.outbox().count();
+                let echoes: BTreeSet<String> =
+                    database.outbox().filter_map(|record| owned(record, "target_id")).collect();
                 for (id, tab) in self.tabs.iter().enumerate().filter_map(|(id, tab)| Some((id, tab.as_deref()?))) {
                     if tab.closed || tab.profile != profile || tab.database.as_ref() != Some(name) {
                         continue;
@@ -145,8 +153,10 @@ impl World {
                             detail: format!("tab {id}: {}", rule.detail),
                             ..rule
                         };
-                        self.reference.check_view(conversation, view, &self.server).map_err(at)?;
-                        self.check_end_of_view(id, conversation, view)?;
+                        let low =
+                            database.conversation(conversation).and_then(|record| number(record, "low")).unwrap_or(0);
+                        self.reference.check_view(conversation, view, &self.server, low, &echoes).map_err(at)?;
+                        self.check_end_of_view(id, conversation, view, low)?;
                     }
                 }
             }
@@ -154,10 +164,10 @@ impl World {
         Ok(())
     }
 
-    /// The newest message is there, whatever the cache began with.
-    fn check_end_of_view(&self, id: TabId, conversation: &str, view: &crate::screen::View) -> Outcome {
+    /// The newest message is there, if the cache begins before it.
+    fn check_end_of_view(&self, id: TabId, conversation: &str, view: &crate::screen::View, low: u64) -> Outcome {
         let Some(held) = self.server.conversation(conversation) else { return Ok(()) };
-        let newest = held.rows.iter().rev().find(|row| row.kind == "message");
+        let newest = held.rows.iter().rev().find(|row| row.kind == "message" && row.seq >= low);
         match newest {
             Some(row) if view.find(&row.id).is_none() => {
                 let detail =

@@ -59,6 +59,8 @@ pub struct World {
     /// Older copies of conversations, for a restore.
     copies: Vec<(String, Conversation)>,
     restored: BTreeSet<String>,
+    /// Messages whose tombstone was refused by something on its way: it is dropped, and they may stay.
+    spared: BTreeSet<String>,
     /// Requests of each tab since the world came to rest.
     idle_requests: BTreeMap<TabId, u32>,
     next_id: u32,
@@ -158,6 +160,7 @@ impl World {
             reference: Reference::default(),
             copies: Vec::new(),
             restored: BTreeSet::new(),
+            spared: BTreeSet::new(),
             idle_requests: BTreeMap::new(),
             next_id: 0,
             last_timer: 0,

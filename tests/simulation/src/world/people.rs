@@ -12,6 +12,7 @@ use crate::{
     faults::Fault,
     reference::{HOPELESS, Sent},
     screen::Seen,
+    tab::Asked,
 };
 
 const OPERATOR: &str = "operator-1";
@@ -114,7 +115,8 @@ impl World {
         };
         let conversation = *self.rng.choice(&["b1", "b1", "b2", LATE]).unwrap_or(&"b1");
         match self.rng.u32(0..100) {
-            0..48 => self.send(tab, conversation),
+            0..40 => self.send(tab, conversation),
+            40..48 => self.change_mind(tab),
             48..58 => {
                 self.somebody_else_writes();
                 Ok(())
@@ -194,8 +196,7 @@ impl World {
             conversation: conversation.to_owned(),
             content: content.clone(),
             accepted: false,
-            withdrawn: false,
-            withdrawing: false,
+            ..Sent::default()
         };
         self.reference.asked(message.as_str(), sent);
         self.mark(id, "sends");
@@ -213,8 +214,90 @@ impl World {
         )
     }
 
+    /// Somebody cancels, edits or gives up one of their last messages, in whatever tab.
+    fn change_mind(&mut self, id: TabId) -> Outcome {
+        let clock = self.clock(id);
+        let Some(tab) = self.tab(id) else { return Ok(()) };
+        let (profile, Some(name)) = (tab.profile, tab.database.clone()) else { return Ok(()) };
+        let Some(age) = self.disks[profile].database(&name).map(|database| database.deleted) else { return Ok(()) };
+        let own = |sent: &Sent| sent.accepted && sent.profile == profile && sent.database == name && sent.age == age;
+        let mut own: Vec<String> =
+            self.reference.iter().filter(|(_, sent)| own(sent)).map(|(message, _)| message.clone()).collect();
+        // Ids count up behind the time.
+        own.sort_by(|one, other| one[24..].cmp(&other[24..]));
+        let last = own.len().saturating_sub(6);
+        let Some(message) = self.rng.choice(&own[last..]).cloned() else { return Ok(()) };
+        let Some(target) = MessageId::parse(&message) else { return Ok(()) };
+        let Some(sent) = self.reference.get(&message).cloned() else { return Ok(()) };
+        let conversation_id = sent.conversation.clone();
+        let unsent = self.disks[profile].database(&name).is_some_and(|database| database.has_work_on(&message));
+        let stored = self.server.has(&message);
+        let op = self.tab(id).map_or(0, |tab| tab.op());
+        let what = self.rng.u32(0..8);
+        let (command, replacement) = match what {
+            0..3 => (Command::Cancel { op, conversation_id, id: target }, None),
+            3..6 => {
+                self.next_id += 1;
+                let mut entropy = [0_u8; 10];
+                self.rng.fill(&mut entropy[..4]);
+                entropy[6..].copy_from_slice(&self.next_id.to_be_bytes());
+                let edit_id = MessageId::v7(clock.wall, entropy);
+                let content = format!("edit {}", self.next_id);
+                let anew = edit_id.as_str().to_owned();
+                let asked = Sent { content: content.clone(), accepted: false, ..Sent::of(&sent) };
+                self.reference.asked(&anew, asked);
+                (Command::Edit { op, conversation_id, id: target, edit_id, content }, Some(anew))
+            }
+            _ => (Command::Discard { op, conversation_id, id: target }, None),
+        };
+        if let Some(sent) = self.reference.get_mut(&message) {
+            sent.withdrawing |= what < 3 || (what >= 6 && (unsent || !stored));
+            sent.cancelled |= what < 3;
+            sent.given_up |= what >= 6;
+            sent.discarded_late |= what >= 6 && stored && !unsent;
+            sent.edited |= replacement.is_some();
+            sent.replacements.extend(replacement.clone());
+        }
+        if let Some(tab) = self.tab(id) {
+            tab.acts.insert(op, Asked { message: message.clone(), replacement, cancels: what < 3 });
+        }
+        self.mark(id, ["cancels", "edits", "gives up"][(what / 3) as usize]);
+        self.note(|| format!("    {message}"));
+        self.command(id, command)
+    }
+
+    fn act_answered(&mut self, id: TabId, op: u32) -> Outcome {
+        let Some(tab) = self.tabs[id].as_deref_mut() else { return Ok(()) };
+        let Some(Asked { message, replacement, cancels }) = tab.acts.remove(&op) else { return Ok(()) };
+        let done = matches!(tab.screen.answers.get(&op), Some(Ok(_)));
+        let profile = tab.profile;
+        self.mark(id, if done { "changed it" } else { "could not change it" });
+        let Some(sent) = self.reference.get(&message).cloned().filter(|_| done) else { return Ok(()) };
+        let database = self.disks[profile].database(&sent.database).filter(|database| database.deleted == sent.age);
+        match replacement {
+            // What was stored before it was given up stays.
+            None => {
+                let gone = cancels || !self.server.has(&message);
+                if let Some(sent) = self.reference.get_mut(&message) {
+                    sent.withdrawn |= gone;
+                }
+            }
+            Some(anew) if database.is_some_and(|database| database.kind_of(&anew) == Some("message")) => {
+                if let Some(sent) = self.reference.get_mut(&message) {
+                    (sent.withdrawing, sent.withdrawn) = (true, true);
+                }
+                if let Some(sent) = self.reference.get_mut(&anew) {
+                    sent.accepted = true;
+                }
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
     /// The app's promise is kept or broken.
     pub(super) fn call_answered(&mut self, id: TabId, op: u32) -> Outcome {
+        self.act_answered(id, op)?;
         let Some(tab) = self.tabs[id].as_deref_mut() else { return Ok(()) };
         let Some(message) = tab.sends.remove(&op) else { return Ok(()) };
         let answer = tab.screen.answers.remove(&op);
