@@ -350,7 +350,7 @@ const SCENES = {
     const page = await open('operator', { booking: await longTalk(130) })
     await page.getByText('Note 130 about the tour').waitFor()
     await untilConnection(page, 'connected')
-    fault('delay', 'operator', { ms: 8000, match: 'sync' })
+    fault('delay', 'operator', { ms: 4000, match: 'sync' })
     await toTop(page)
     await page.getByRole('button', { name: 'Loading older messages…' }).waitFor()
     return page
