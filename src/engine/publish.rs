@@ -89,7 +89,7 @@ impl Engine {
 
     fn publish_status(&mut self) {
         let leads = self.role.generation().is_some();
-        self.health.set_polling(leads && self.sync.is_polling());
+        self.health.set_reached(leads && self.sync.has_reached());
         let own = self.health.status();
         let believes_leader = !leads && is_reachable(own);
         let status = self.watch.status(self.now.mono).filter(|_| believes_leader).unwrap_or(own);

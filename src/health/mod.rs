@@ -46,14 +46,14 @@ pub struct Health {
     ready: bool,
     was_ready: bool,
     failures: u32,
-    /// Requests are answered while there is no live channel.
-    polling: bool,
+    /// Requests are answered, whatever the live channel does.
+    reached: bool,
     needs_auth: bool,
 }
 
 impl Health {
     pub fn new(online: bool) -> Self {
-        Self { online, ready: false, was_ready: false, failures: 0, polling: false, needs_auth: false }
+        Self { online, ready: false, was_ready: false, failures: 0, reached: false, needs_auth: false }
     }
 
     pub fn set_online(&mut self, online: bool) {
@@ -91,8 +91,13 @@ impl Health {
         self.failures = failures;
     }
 
-    pub fn set_polling(&mut self, polling: bool) {
-        self.polling = polling;
+    pub fn set_reached(&mut self, reached: bool) {
+        self.reached = reached;
+    }
+
+    /// The live channel was refused: whatever comes now is another attempt.
+    pub fn note_refused(&mut self) {
+        self.was_ready = true;
     }
 
     pub fn set_needs_auth(&mut self, needs_auth: bool) {
@@ -106,9 +111,9 @@ impl Health {
             ConnectionStatus::Disconnected
         } else if self.ready {
             ConnectionStatus::Connected
-        } else if self.failures >= BLIP_ATTEMPTS && !self.polling {
+        } else if self.failures >= BLIP_ATTEMPTS && !self.reached {
             ConnectionStatus::Disconnected
-        } else if self.was_ready || self.polling {
+        } else if self.was_ready || self.failures >= BLIP_ATTEMPTS {
             ConnectionStatus::Reconnecting
         } else {
             ConnectionStatus::Connecting
@@ -158,7 +163,7 @@ mod tests {
         let mut health = Health::new(true);
         health.set_failures(7);
         assert_eq!(health.status(), ConnectionStatus::Disconnected);
-        health.set_polling(true);
+        health.set_reached(true);
         assert_eq!(health.status(), ConnectionStatus::Reconnecting);
         health.set_online(false);
         assert_eq!(health.status(), ConnectionStatus::Disconnected);

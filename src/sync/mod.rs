@@ -80,6 +80,8 @@ pub struct Sync {
     not_before: u64,
     live: bool,
     polls: Polls,
+    /// The last request since the live channel came or went was answered.
+    reached: bool,
     reconcile_at: u64,
     resets: u32,
     /// Conversations are read one by one, in windows by time, of what has this name.
@@ -98,6 +100,7 @@ impl Sync {
             not_before: 0,
             live: false,
             polls: Polls::Never,
+            reached: false,
             reconcile_at: u64::MAX,
             resets: 0,
             windows_of: None,
@@ -201,6 +204,7 @@ impl Sync {
         if self.live != live || self.reconcile_at == u64::MAX {
             self.live = live;
             self.polls = Polls::Never;
+            self.reached = false;
             self.schedule(now);
         }
     }
@@ -267,6 +271,7 @@ impl Sync {
         let Some(mut asked) = self.flight.take() else {
             return Vec::new();
         };
+        self.reached = true;
         if self.polls == Polls::Asked {
             self.polls = Polls::Answered;
         }
@@ -317,6 +322,7 @@ impl Sync {
     pub fn failed(&mut self, now: u64) {
         self.list_unanswered();
         self.polls = Polls::Never;
+        self.reached = false;
         for (id, _) in &self.flight.take().unwrap_or_default() {
             if let Some(conversation) = self.conversations.get_mut(id) {
                 conversation.due = true;
@@ -342,6 +348,10 @@ impl Sync {
     /// There is no live channel, and the server answers what is asked in its place.
     pub fn is_polling(&self) -> bool {
         self.polls == Polls::Answered
+    }
+
+    pub fn has_reached(&self) -> bool {
+        self.reached
     }
 
     /// Without a live channel: ask now, to know whether the server can be reached at all.

@@ -16,7 +16,7 @@ interface Props {
 
 /** Everything below a conversation's header. */
 export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
-  const { messages, sendMessage, error, connectionStatus, retryFailedMessages, clearError, loadMessages } = chat
+  const { messages, sendMessage, connectionStatus, retryFailedMessages, clearError, loadMessages } = chat
   const { pendingMessagesCount, refusedMessagesCount, syncState, typingUsers, setTyping } = chat
   const client = useChatClient()
   const { durable } = useSyncExternalStore(client.subscribe, client.getSnapshot)
@@ -24,6 +24,8 @@ export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
     clearError()
     loadMessages().catch(() => {})
   }
+  // That the live channel is refused, the line about live updates says.
+  const error = chat.error?.code === 'realtime_refused' && syncState === 'polling' ? null : chat.error
   const isOffline = connectionStatus === 'disconnected'
   const nothingToShow = error !== null && messages.length === 0
 
