@@ -1,5 +1,6 @@
 // The local stack with the two demo pages on it, until Ctrl-C.
 //   --smoke     a headless browser talks through both pages, prints what it saw, and everything stops
+//   --bookings N  adds so many bookings with short conversations, as on a busy dashboard
 //   --port N    where the pages are served (4173)
 import { build } from './build.mjs'
 import { Problem, main } from './lib/process.mjs'
@@ -8,12 +9,15 @@ import { chromium, ensureTools } from './setup.mjs'
 const DEFAULT_PORT = 4173
 
 function parse(args) {
-  const options = { smoke: false, port: undefined }
+  const options = { smoke: false, port: undefined, bookings: 0 }
   const rest = [...args]
   while (rest.length > 0) {
     const option = rest.shift()
     if (option === '--smoke') options.smoke = true
-    else if (option === '--port') {
+    else if (option === '--bookings') {
+      options.bookings = Number(rest.shift())
+      if (!Number.isInteger(options.bookings) || options.bookings < 0 || options.bookings > 10_000) throw new Problem('demo: --bookings wants a number')
+    } else if (option === '--port') {
       options.port = Number(rest.shift())
       if (!Number.isInteger(options.port) || options.port < 0 || options.port > 65535) throw new Problem('demo: --port wants a number')
     } else throw new Problem(`demo: unknown option ${option}`)
@@ -29,15 +33,17 @@ function interruption() {
 }
 
 await main(async () => {
-  const { smoke, port = smoke ? 0 : DEFAULT_PORT } = parse(process.argv.slice(2))
+  const { smoke, port = smoke ? 0 : DEFAULT_PORT, bookings } = parse(process.argv.slice(2))
   await ensureTools(smoke ? ['chromium'] : [])
   await build()
 
   const interrupted = interruption()
   const { startStack } = await import('../dev/stack/index.mjs')
   const { startDemo } = await import('../dev/demo/server.mjs')
+  const { addManyBookings } = await import('../dev/demo/lib/many-bookings.mjs')
   const stack = await startStack()
   try {
+    if (bookings > 0) await addManyBookings(stack, bookings)
     const demo = await startDemo({ stack, port })
     try {
       if (smoke) {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { chromium } from '../../scripts/setup.mjs'
 import { startStack } from '../stack/index.mjs'
 import { addBooking, composer, launch, say, until, untilConnection } from './lib/browser.mjs'
+import { addManyBookings } from './lib/many-bookings.mjs'
 import { startDemo } from './server.mjs'
 
 const FOLDER = fileURLToPath(new URL('./screenshots/', import.meta.url))
@@ -125,6 +126,21 @@ async function typing(role, other, scheme) {
   const keys = setInterval(() => composer(peer).press('!').catch(() => clearInterval(keys)), 2000)
   await page.locator('.typing', { hasText: 'is typing' }).waitFor()
   return page
+}
+
+/** A busy dashboard, in which two customers write while it is looked at. */
+async function manyBookings(scheme) {
+  const ids = await addManyBookings(stack, 500)
+  const page = await open('operator', { scheme })
+  await page.locator('.badge').first().waitFor()
+  const { id: user } = stack.users.client
+  for (const [n, content] of [[40, 'Where exactly do we meet? We are at the old crane, and there are three piers here.'], [41, 'One'], [41, 'Two']]) {
+    await rpc('chat_send', await stack.tokenFor(user), {
+      expected_user: user, batch: [{ id: crypto.randomUUID(), conversation_id: ids[n], content }],
+    })
+  }
+  await page.locator('.booking').first().getByText('Two', { exact: true }).waitFor()
+  return { page, ids }
 }
 
 const SCENES = {
@@ -325,6 +341,27 @@ const SCENES = {
     await untilConnection(other, 'connected')
     await say(other, 'One at a time, please.')
     await page.getByRole('button', { name: 'New messages' }).waitFor()
+    return page
+  },
+  async 'many-bookings'() {
+    const { page } = await manyBookings()
+    return page
+  },
+  async 'many-bookings-dark'() {
+    const { page } = await manyBookings('dark')
+    return page
+  },
+  async 'many-bookings-offline'() {
+    const { page } = await manyBookings()
+    fault('offline', 'operator')
+    await page.getByText('Offline: unread counts').waitFor()
+    return page
+  },
+  async 'no-bookings'() {
+    await stack.sql`update public.bookings set operator_id = ${stack.users.stranger.id}`
+    const page = await open('operator', {})
+    await page.getByText('There are no bookings').waitFor()
+    await stack.sql`update public.bookings set operator_id = ${stack.users.operator.id}`
     return page
   },
   async start() {

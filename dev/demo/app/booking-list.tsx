@@ -1,5 +1,8 @@
+import { memo } from 'react'
+import type { ConversationSummary } from 'surechat'
+import { type ConversationsState, useConversations } from 'surechat/react'
 import type { Booking, Bookings } from './bookings'
-import { appointment } from './format'
+import { appointment, dayKey, dayName, timeOf } from './format'
 
 interface Props extends Pick<Bookings, 'bookings' | 'error'> {
   onRetry: () => void
@@ -7,7 +10,18 @@ interface Props extends Pick<Bookings, 'bookings' | 'error'> {
   onChoose: (id: string) => void
 }
 
+interface Line {
+  id: string
+  booking?: Booking
+  chat?: ConversationSummary
+}
+
 export function BookingList({ bookings, error, onRetry, chosenId, onChoose }: Props) {
+  const list = useConversations()
+  // What a conversation is about stands in its booking.
+  const lines = bookings || error ? inOrder(bookings, list) : []
+  const known = lines.length > 0
+
   return (
     <>
       {error && (
@@ -16,21 +30,69 @@ export function BookingList({ bookings, error, onRetry, chosenId, onChoose }: Pr
           <button type="button" className="link" onClick={onRetry}>Try again</button>
         </div>
       )}
-      {!bookings && !error && <p className="hint slow" role="status">Loading the bookings…</p>}
-      {bookings?.length === 0 && <p className="hint">There are no bookings.</p>}
+      {known && !error && list.sync === 'stale' && list.connectionStatus === 'disconnected' && (
+        <p className="hint list-state" role="status">Offline: unread counts are those of before.</p>
+      )}
+      {!known && !error && !bookings && <p className="hint slow" role="status">Loading the bookings…</p>}
+      {!known && bookings?.length === 0 && <p className="hint">There are no bookings.</p>}
       <ul className="bookings">
-        {bookings?.map((booking) => (
-          <li key={booking.id}>
-            <button type="button" className="booking" aria-current={booking.id === chosenId || undefined} onClick={() => onChoose(booking.id)}>
-              <span className="booking-title">{booking.title}</span>
-              <StatusTag status={booking.status} />
-              <span className="booking-details">{booking.customer} · {appointment(booking.starts_at)}</span>
-            </button>
-          </li>
+        {lines.map(({ id, booking, chat }) => (
+          <Row key={id} id={id} booking={booking} chat={chat} isChosen={id === chosenId} onChoose={onChoose} />
         ))}
       </ul>
     </>
   )
+}
+
+interface RowProps extends Line {
+  isChosen: boolean
+  onChoose: (id: string) => void
+}
+
+/** Of hundreds of lines, only those that changed are rendered again. */
+const Row = memo(function Row({ id, booking, chat, isChosen, onChoose }: RowProps) {
+  return (
+    <li>
+      <button type="button" className="booking" aria-current={isChosen || undefined} onClick={() => onChoose(id)}>
+        <span className="booking-title">{booking?.customer ?? 'Conversation'}</span>
+        {chat?.last_at && <time className="booking-time" dateTime={chat.last_at}>{moment(chat.last_at)}</time>}
+        <span className="booking-details">
+          {booking && <StatusTag status={booking.status} />}
+          {chat && chat.role !== 'operator' && <span className="tag">as {chat.role}</span>}
+          {booking && `${booking.title} · ${appointment(booking.starts_at)}`}
+        </span>
+        <span className="booking-last" data-unread={Boolean(chat?.unread)}>{lastOf(chat)}</span>
+        {chat && chat.unread > 0 && (
+          <span className="badge">
+            {chat.unread > 99 ? '99+' : chat.unread}
+            <span className="visually-hidden"> unread</span>
+          </span>
+        )}
+      </button>
+    </li>
+  )
+})
+
+/** The conversations, the latest first; behind them the bookings nobody has written about. */
+function inOrder(bookings: Bookings['bookings'], { conversations }: ConversationsState): Line[] {
+  const byId = new Map(bookings?.map((booking) => [booking.id, booking]))
+  const spoken = conversations.filter(({ id, last_at }) => last_at !== null && (!bookings || byId.has(id)))
+  const ids = new Set(spoken.map(({ id }) => id))
+  return [
+    ...spoken.map((chat) => ({ id: chat.id, chat, booking: byId.get(chat.id) })),
+    ...(bookings ?? []).filter(({ id }) => !ids.has(id)).map((booking) => ({ id: booking.id, booking })),
+  ]
+}
+
+function lastOf(chat?: ConversationSummary): string {
+  const last = chat?.last_message
+  if (!last) return 'No messages yet'
+  const who = last.delivery_status ? 'You: ' : ''
+  return who + (last.deleted_at ? 'Message deleted' : last.content)
+}
+
+function moment(iso: string): string {
+  return dayKey(iso) === new Date().toDateString() ? timeOf(iso) : dayName(iso)
 }
 
 export function StatusTag({ status }: { status: Booking['status'] }) {
