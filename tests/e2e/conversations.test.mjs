@@ -165,9 +165,6 @@ describe('the list of 500 bookings', () => {
   test('a page without a network shows the list at once', async () => {
     const before = await list.snapshot()
     await list.page.close()
-    const harness = await context.newPage()
-    await harness.goto(world.harness.url)
-    await harness.close()
     const fault = world.faults.add({ kind: 'refuse', match: 'all' })
     const sockets = world.faults.add({ kind: 'refuse_sockets' })
     list = await openList(context)
