@@ -266,11 +266,7 @@ impl Sync {
         (at != u64::MAX).then_some(at)
     }
 
-    /// The server's answer to the request under way.
-    pub fn answered(&mut self, now: u64, answers: Vec<SyncAnswer>, user_id: &str) -> Vec<(String, Synced)> {
-        let Some(mut asked) = self.flight.take() else {
-            return Vec::new();
-        };
+    fn was_answered(&mut self, now: u64) {
         self.reached = true;
         if self.polls == Polls::Asked {
             self.polls = Polls::Answered;
@@ -278,6 +274,14 @@ impl Sync {
         self.failures = 0;
         self.not_before = 0;
         self.schedule(now);
+    }
+
+    /// The server's answer to the request under way.
+    pub fn answered(&mut self, now: u64, answers: Vec<SyncAnswer>, user_id: &str) -> Vec<(String, Synced)> {
+        let Some(mut asked) = self.flight.take() else {
+            return Vec::new();
+        };
+        self.was_answered(now);
         let mut synced = Vec::new();
         for mut answer in answers {
             let place = asked.iter().position(|(id, _)| *id == answer.conversation_id);

@@ -52,9 +52,7 @@ impl Sync {
         server_ms: Option<u64>,
     ) -> Option<(String, Synced)> {
         let (id, _) = self.flight.take()?.pop()?;
-        self.failures = 0;
-        self.not_before = 0;
-        self.schedule(now);
+        self.was_answered(now);
         let incarnation = self.windows_of.as_deref()?;
         let conversation = self.conversations.get_mut(&id)?;
         if (*start == Start::Newest) != (conversation.window_start(incarnation) == Start::Newest) {

@@ -501,6 +501,26 @@ fn a_quiet_conversation_is_looked_at_from_time_to_time() {
 }
 
 #[test]
+fn without_a_socket_the_table_is_polled_and_nobody_is_called_disconnected() {
+    let mut world = World::with(by_table);
+    world.has_sockets = false;
+    world.start();
+    world.run_for(20_000);
+    for n in 1..=3 {
+        world.server.own.post(&id(n), &format!("asked for {n}"));
+        world.run_for(10_000);
+        assert_eq!(texts(&world).len(), usize::from(n));
+    }
+    assert_eq!(world.connections(), ["connecting", "reconnecting"]);
+    world.has_sockets = true;
+    world.run_for(40_000);
+    assert_eq!(world.connections().last(), Some(&"connected"));
+    world.server.own.post(&id(9), "at once");
+    world.feed(Input::Timer);
+    assert_eq!(texts(&world).len(), 4);
+}
+
+#[test]
 fn a_row_that_cannot_be_read_is_said_and_nothing_is_passed_over() {
     let mut world = World::with(by_table);
     let row = world.server.own.row("17", "client", "of an old table", 0);
