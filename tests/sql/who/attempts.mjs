@@ -23,6 +23,7 @@ export const DATA_API = [
       { name: 'select from `chat_messages`', may: ['member', 'service key'], reveals: secret, run: (s) => s.request(`chat_messages?conversation_id=eq.${s.id}`) },
       { name: 'select from `chat_members`', may: ['member', 'service key'], reveals: (s) => s.owner.id, run: (s) => s.request(`chat_members?conversation_id=eq.${s.id}`) },
       { name: 'select from `chat_conversations`', may: ['member', 'service key'], reveals: (s) => s.id, run: (s) => s.request(`chat_conversations?id=eq.${s.id}&select=id`) },
+      { name: 'messages embedded in their conversation', may: ['member', 'service key'], reveals: secret, run: (s) => s.request(`chat_conversations?id=eq.${s.id}&select=id,chat_messages(content)`) },
       { name: '`chat_my_conversations`', may: MEMBER, reveals: (s) => s.id, run: (s) => s.call('chat_my_conversations', {}) },
       { name: '`chat_sync` from the start', may: MEMBER, reveals: secret, run: (s) => s.call('chat_sync', { expected_user: s.me.id, cursors: { [s.id]: { seq: 0 } } }) },
       { name: '`chat_sync` without a cursor', may: MEMBER, reveals: secret, run: (s) => s.call('chat_sync', { expected_user: s.me.id, cursors: { [s.id]: {} } }) },
@@ -52,6 +53,14 @@ export const DATA_API = [
       {
         name: 'insert into `chat_messages`', may: NOBODY,
         run: (s) => s.request('chat_messages', { method: 'POST', body: { id: uuid(), conversation_id: s.id, seq: 9, sender_id: s.me.id, sender_role: 'client', content: 'x' } }),
+      },
+      {
+        name: 'upsert over another\'s message', may: NOBODY,
+        run: (s) => s.request('chat_messages?on_conflict=id', {
+          method: 'POST', headers: { prefer: 'resolution=merge-duplicates,return=representation' },
+          body: { id: s.messages.owner.id, conversation_id: s.id, seq: 1, sender_id: s.me.id, sender_role: 'client', content: 'x' },
+        }),
+        reveals: secret,
       },
       { name: '`chat_append`, behind the checks', may: NOBODY, run: (s) => s.call('chat_append', { sender: s.owner.id, conversation: s.id, as_role: 'operator', item: row(s.id) }) },
       { name: '`chat_store`, behind the checks', may: NOBODY, run: (s) => s.call('chat_store', { sender: s.owner.id, conversation: s.id, as_role: 'operator', item: row(s.id) }) },
