@@ -114,7 +114,8 @@ impl Reference {
             if database.deleted > sent.age || database.has_work_on(id) {
                 continue;
             }
-            if sent.withdrawn && !(sent.cancelled && sent.given_up) && !row.deleted && !spared.contains(id) {
+            let stays = spared.contains(id) || (sent.cancelled && sent.given_up);
+            if sent.withdrawn && !stays && !row.deleted {
                 return Err(broken("what was taken back is gone", format!("{id} ({}) is on the server", row.content)));
             }
             if sent.discarded_late && !sent.withdrawing && row.deleted {
