@@ -162,7 +162,7 @@ impl Engine {
                 self.sync.set_live(now, false);
             }
             Event::ChannelRefused { .. } => {
-                self.health.note_refused();
+                self.health.note_retrying();
                 self.sync.poll_soon(now);
                 self.problem(
                     None,

@@ -90,6 +90,9 @@ impl Engine {
     fn publish_status(&mut self) {
         let leads = self.role.generation().is_some();
         self.health.set_reached(leads && self.sync.has_reached());
+        if leads && self.sync.is_polling() {
+            self.health.note_retrying();
+        }
         let own = self.health.status();
         let believes_leader = !leads && is_reachable(own);
         let status = self.watch.status(self.now.mono).filter(|_| believes_leader).unwrap_or(own);

@@ -95,8 +95,8 @@ impl Health {
         self.reached = reached;
     }
 
-    /// The live channel was refused: whatever comes now is another attempt.
-    pub fn note_refused(&mut self) {
+    /// The live channel is refused or done without: whatever comes now is another attempt.
+    pub fn note_retrying(&mut self) {
         self.was_ready = true;
     }
 

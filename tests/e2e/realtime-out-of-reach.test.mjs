@@ -33,7 +33,7 @@ test('sockets are refused for good: messages both ways within the polling period
   for (const person of [operator, client]) {
     await untilSync(person, 'polling', 30_000)
     await strip(person).waitFor()
-    assert.equal(await person.badge.getAttribute('data-status'), 'reconnecting')
+    await person.untilConnection('reconnecting')
   }
 
   await operator.write('Can you read this?')
