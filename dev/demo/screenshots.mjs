@@ -104,7 +104,7 @@ async function connected(role, scheme = 'light') {
   const booking = await talkedAbout('Harbour tour, two hours')
   const page = await open(role, { booking, scheme })
   await untilConnection(page, 'connected')
-  await page.getByText('Perfect').waitFor()
+  await page.getByRole('log').getByText('Perfect').waitFor()
   return { page, booking }
 }
 
@@ -376,7 +376,7 @@ const SCENES = {
   },
   async 'older-beginning'() {
     const page = await open('client', { booking: await longTalk(60) })
-    await page.getByText('Note 60 about the tour').waitFor()
+    await page.getByRole('log').getByText('Note 60 about the tour').waitFor()
     await toTop(page)
     await page.getByText('This is where the conversation begins.').waitFor()
     await page.waitForTimeout(300)
@@ -385,7 +385,7 @@ const SCENES = {
   },
   async 'older-loading'() {
     const page = await open('operator', { booking: await longTalk(130) })
-    await page.getByText('Note 130 about the tour').waitFor()
+    await page.getByRole('log').getByText('Note 130 about the tour').waitFor()
     await untilConnection(page, 'connected')
     fault('delay', 'operator', { ms: 4000, match: 'sync' })
     await toTop(page)
@@ -394,7 +394,7 @@ const SCENES = {
   },
   async 'older-offline'() {
     const page = await open('operator', { booking: await longTalk(130) })
-    await page.getByText('Note 130 about the tour').waitFor()
+    await page.getByRole('log').getByText('Note 130 about the tour').waitFor()
     await untilConnection(page, 'connected')
     fault('offline', 'operator')
     await toTop(page)

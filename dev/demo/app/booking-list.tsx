@@ -54,13 +54,13 @@ const Row = memo(function Row({ id, booking, chat, isChosen, onChoose }: RowProp
   return (
     <li>
       <button type="button" className="booking" aria-current={isChosen || undefined} onClick={() => onChoose(id)}>
-        <span className="booking-title">{booking?.customer ?? 'Conversation'}</span>
-        {chat?.last_at && <time className="booking-time" dateTime={chat.last_at}>{moment(chat.last_at)}</time>}
-        <span className="booking-details">
+        <span className="booking-title">
+          <span>{booking?.customer ?? 'Conversation'}</span>
           {booking && <StatusTag status={booking.status} />}
           {chat && chat.role !== 'operator' && <span className="tag">as {chat.role}</span>}
-          {booking && `${booking.title} · ${appointment(booking.starts_at)}`}
         </span>
+        {chat?.last_at && <time className="booking-time" dateTime={chat.last_at}>{moment(chat.last_at)}</time>}
+        {booking && <span className="booking-details">{booking.title} · {appointment(booking.starts_at)}</span>}
         <span className="booking-last" data-unread={Boolean(chat?.unread)}>{lastOf(chat)}</span>
         {chat && chat.unread > 0 && (
           <span className="badge">
@@ -86,9 +86,9 @@ function inOrder(bookings: Bookings['bookings'], { conversations }: Conversation
 
 function lastOf(chat?: ConversationSummary): string {
   const last = chat?.last_message
-  if (!last) return 'No messages yet'
+  if (!last) return 'Nothing written yet'
   const who = last.delivery_status ? 'You: ' : ''
-  return who + (last.deleted_at ? 'Message deleted' : last.content)
+  return who + (last.deleted_at ? 'Deleted' : last.content)
 }
 
 function moment(iso: string): string {
