@@ -19,6 +19,10 @@ mod tabs;
 mod timer;
 pub mod value;
 
+/// Every call takes the same short time, free neighbours are joined, and it is small.
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
 #[cfg(test)]
 #[path = "../../tests/browser/mod.rs"]
 mod tests;
