@@ -275,10 +275,13 @@ impl Engine {
         let leading = self.role.generation().is_some();
         let Some(held) = self.sync.get_mut(conversation_id) else { return true };
         let fits = page.through_seq + 1 == before && (1..before).contains(&page.first_seq);
-        // Another conversation under this id, or an older state of it: catching up tells what there is now.
-        if held.incarnation != page.incarnation || !fits {
+        // Another conversation under this id: catching up tells what there is now.
+        if held.incarnation != page.incarnation {
             held.due = true;
-            return held.incarnation != page.incarnation;
+            return true;
+        }
+        if !fits {
+            return false;
         }
         let joins = leading && held.extend_down(page.first_seq, before);
         let mut operations: Vec<Operation> = if joins { page.rows.iter().map(keep).collect() } else { Vec::new() };

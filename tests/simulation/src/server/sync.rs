@@ -40,10 +40,15 @@ impl Server {
             };
             ahead += it.count;
         }
-        list(cursors.iter().map(|(id, _)| match (self.conversations.get(id), asked.iter().find(|it| it.id == id)) {
-            (Some(held), Some(asked)) => page(id, held, asked),
-            (Some(_), None) => refused(id, "forbidden"),
-            (None, _) => refused(id, "no_conversation"),
+        list(cursors.iter().map(|(id, cursor)| {
+            match (self.conversations.get(id), asked.iter().find(|it| it.id == id)) {
+                (Some(held), Some(asked)) => match number(cursor, "before") {
+                    Some(before) => older(id, held, before, asked.last, self.page_rows.min(self.row_limit)),
+                    None => page(id, held, asked),
+                },
+                (Some(_), None) => refused(id, "forbidden"),
+                (None, _) => refused(id, "no_conversation"),
+            }
         }))
     }
 }
@@ -72,6 +77,24 @@ fn page(id: &str, held: &Conversation, asked: &Asked) -> Value {
         ("through_seq", through.into()),
         ("first_seq", (start + 1).into()),
         ("rows", list(rows.into_iter().map(|row| row.to_value(id)))),
+        ("members", list(held.members.iter().map(Member::to_value))),
+    ])
+}
+
+/// The page that ends below `before`.
+fn older(id: &str, held: &Conversation, before: u64, last: u64, rows: u64) -> Value {
+    let before = before.clamp(1, last + 1);
+    let below: Vec<&Row> = held.rows.iter().filter(|row| row.seq < before).collect();
+    let hidden = below.len().saturating_sub(usize::try_from(rows).unwrap_or(usize::MAX));
+    let first = below.get(hidden).filter(|_| hidden > 0).map_or(1, |row| row.seq);
+    object(vec![
+        ("conversation_id", id.into()),
+        ("status", "ok".into()),
+        ("incarnation", held.incarnation.as_str().into()),
+        ("last_seq", last.into()),
+        ("through_seq", (before - 1).into()),
+        ("first_seq", first.into()),
+        ("rows", list(below.into_iter().skip(hidden).map(|row| row.to_value(id)))),
         ("members", list(held.members.iter().map(Member::to_value))),
     ])
 }
