@@ -119,6 +119,10 @@ impl Engine {
         let leading = self.role.generation().is_some();
         let Some(shown) = self.shown.get(conversation_id) else { return };
         let low = shown.low;
+        // All of it was forgotten meanwhile.
+        if low == 0 {
+            return self.set_step(conversation_id, Step::Waiting);
+        }
         let found = match result.as_deref() {
             Ok([Reply::Value(Some(record)), Reply::List(records)]) => {
                 let held = Conversation::from_record(record).filter(|held| held.incarnation == shown.incarnation);

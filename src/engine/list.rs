@@ -147,6 +147,17 @@ impl Engine {
             // It may be given back.
             self.sync.track(conversation_id).due = false;
         }
+        // What is being read of it is from before.
+        let reads = |purpose: &Request| match purpose {
+            Request::Conversation { conversation_id: id } | Request::Rows { conversation_id: id, .. } => {
+                id == conversation_id
+            }
+            _ => false,
+        };
+        let stale: Vec<u64> = self.requests.iter().filter(|(_, purpose)| reads(purpose)).map(|(id, _)| *id).collect();
+        for request in stale {
+            self.requests.remove(&request);
+        }
         if let Some(generation) = self.role.generation().filter(|_| self.durable) {
             let delete = Operation::Delete { table: Table::Conversations, key: Key::Text(conversation_id.to_owned()) };
             let operations = vec![all_messages(conversation_id), delete];
