@@ -24,6 +24,12 @@ pub fn push_digits(text: &mut String, number: u64, count: u32) {
     }
 }
 
+pub fn decimal(number: u64) -> String {
+    let mut text = String::new();
+    push_digits(&mut text, number, number.checked_ilog10().unwrap_or(0) + 1);
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +47,12 @@ mod tests {
         push_digits(&mut text, 2026, 4);
         push_digits(&mut text, 12_345, 2);
         assert_eq!(text, "007202645");
+    }
+
+    #[test]
+    fn a_number_is_written_as_it_is() {
+        for number in [0, 9, 10, 1_000, 1_001, u64::MAX] {
+            assert_eq!(decimal(number), number.to_string());
+        }
     }
 }

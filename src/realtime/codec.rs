@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use crate::json::{self, Object, Value};
+use crate::{
+    json::{self, Object, Value},
+    text::decimal,
+};
 
 /// Larger than anything a server sends: broadcasts end at 3 MB, changes at 1 MB.
 const MAX_FRAME: usize = 8 << 20;
@@ -87,8 +90,8 @@ impl std::error::Error for DecodeError {}
 
 pub fn encode(join_ref: Option<u64>, reference: u64, topic: &str, event: &str, payload: Value) -> String {
     let frame = vec![
-        join_ref.map_or(Value::Null, |join_ref| join_ref.to_string().into()),
-        Value::from(reference.to_string()),
+        join_ref.map_or(Value::Null, |join_ref| decimal(join_ref).into()),
+        Value::from(decimal(reference)),
         Value::from(topic),
         Value::from(event),
         payload,

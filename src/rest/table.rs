@@ -7,7 +7,7 @@ use super::{HttpRequest, Target};
 use crate::{
     json::{Object, Value, list, object, owned, print, text},
     message::{Envelope, Kind, MessageId, StoredMessage, iso8601, micros},
-    text::{push_digits, url_encoded},
+    text::{decimal, push_digits, url_encoded},
 };
 
 /// How names of what is cached of a table begin; no other's begin like this.
@@ -110,7 +110,7 @@ impl OwnTable {
             }
         };
         let (name, columns, of) = (&self.name, self.columns(), equals(&self.conversation_id, conversation_id));
-        let limit = WINDOW_ROWS.to_string();
+        let limit = decimal(WINDOW_ROWS as u64);
         let order = ["&order=", at, ".", way, ",", id, ".", way, "&limit=", &limit].concat();
         get(target, &[name.as_str(), "?select=", &columns, "&", &of, &bound, &order].concat())
     }
