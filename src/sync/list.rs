@@ -294,9 +294,10 @@ impl Sync {
 
     /// It is not this user's any more. Answers whether it was.
     pub fn withdraw(&mut self, id: &str) -> bool {
-        let held = self.conversations.remove(id);
-        let was_held = held.is_some_and(|held| held.is_known());
+        // One that was never there may come yet, and is asked for from time to time.
+        let was_held = self.get(id).is_some_and(|held| held.is_known());
         if was_held {
+            self.conversations.remove(id);
             self.list.gone.push(id.to_owned());
         }
         was_held

@@ -426,3 +426,18 @@ fn another_tab_that_gave_history_up_takes_nothing_off_the_screen() {
     assert_eq!(contents(&browser.tabs[1].world), numbers(51..=201), "and the server has what is below");
     assert_eq!(low_of(&browser.store), 152, "which is not kept, for there is a hole before it");
 }
+
+#[test]
+fn a_conversation_that_is_made_after_somebody_opened_it_is_found_without_a_word() {
+    let mut world = World::started();
+    world.command(Command::Open { conversation_id: "b9".into() });
+    world.run_for(2_000);
+    world.live = false;
+    let members = world.server.members[BOOKING].clone();
+    world.server.members.insert("b9".into(), members);
+    world.server.rows.insert("b9".into(), Vec::new());
+    world.server.post("b9", CLIENT, &id(1), "here I am");
+    world.run_for(61_000);
+    let shows = |update: &Update| matches!(update, Update::Messages { conversation_id, patch } if conversation_id == "b9" && !patch.upserts.is_empty());
+    assert!(world.updates.iter().any(shows));
+}
