@@ -139,13 +139,14 @@ impl Engine {
 
     /// It is not this user's any more: nothing of it stays but what is unsent.
     pub(super) fn withdraw(&mut self, conversation_id: &str) {
-        if !self.sync.withdraw(conversation_id) {
+        let was_held = self.sync.withdraw(conversation_id);
+        // It may be made later, or given back, and another tab may show it.
+        self.sync.track(conversation_id).due = false;
+        if !was_held {
             return;
         }
         if let Some(shown) = self.shown.get_mut(conversation_id) {
             shown.reset();
-            // It may be given back.
-            self.sync.track(conversation_id).due = false;
         }
         // What is being read of it is from before.
         let reads = |purpose: &Request| match purpose {

@@ -476,3 +476,18 @@ fn a_tab_that_slept_while_its_message_was_sent_hears_of_it_when_it_is_back() {
     browser.run_for(1_000);
     assert_eq!(browser.tabs[1].world.announced(), ["sending", "sent"]);
 }
+
+#[test]
+fn a_conversation_that_is_made_later_comes_to_the_tab_that_shows_it_whoever_leads() {
+    let mut browser = Browser::with_tabs(2);
+    browser.command(1, Command::Open { conversation_id: "b9".into() });
+    browser.run_for(5_000);
+    let members = browser.server.members[BOOKING].clone();
+    browser.server.rows.insert("b9".into(), Vec::new());
+    browser.server.members.insert("b9".into(), members);
+    browser.server.post("b9", CLIENT, "01890000-0000-7000-8000-0000000000b9", "made later");
+    browser.server.live.clear();
+    browser.run_for(61_000);
+    let shows = |update: &Update| matches!(update, Update::Messages { conversation_id, patch } if conversation_id == "b9" && !patch.upserts.is_empty());
+    assert!(browser.tabs[1].world.updates.iter().any(shows));
+}
