@@ -213,11 +213,6 @@ impl Conversation {
         self.members.iter().find(|member| member.user == user)
     }
 
-    /// Where a page begins; at the very beginning if nothing older is left.
-    fn first_or_all(&self, first: u64) -> u64 {
-        if self.rows.iter().any(|row| row.seq < first) { first } else { 1 }
-    }
-
     pub fn row(&self, seq: u64) -> Option<&Row> {
         let place = self.rows.binary_search_by_key(&seq, |row| row.seq).ok()?;
         self.rows.get(place)

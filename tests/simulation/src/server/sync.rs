@@ -8,8 +8,6 @@ struct Asked<'a> {
     id: &'a str,
     fresh: bool,
     seq: u64,
-    /// A page of history that ends below it is wanted.
-    before: Option<u64>,
     count: u64,
     last: u64,
     room: u64,
@@ -24,12 +22,10 @@ impl Server {
             let last = seen(held, rules);
             let seq = number(cursor, "seq");
             let other = text(cursor, "incarnation").is_some_and(|known| known != held.incarnation);
-            let before = number(cursor, "before").map(|before| before.clamp(1, last + 1));
-            let fresh = before.is_some() || seq.is_none_or(|seq| last < seq) || other;
+            let fresh = seq.is_none_or(|seq| last < seq) || other;
             let seq = seq.unwrap_or(0);
-            let through = before.map_or(last, |before| before - 1);
-            let count = if fresh { self.page_rows.min(through).min(self.row_limit) } else { last - seq };
-            asked.push(Asked { id, fresh, seq, before, count, last, room: 0 });
+            let count = if fresh { self.page_rows.min(last).min(self.row_limit) } else { last - seq };
+            asked.push(Asked { id, fresh, seq, count, last, room: 0 });
         }
         asked.sort_by_key(|it| (!it.fresh, it.count, it.id));
         let mut ahead = 0;
@@ -64,9 +60,6 @@ fn seen(held: &Conversation, rules: &Rules) -> u64 {
 }
 
 fn page(id: &str, held: &Conversation, asked: &Asked) -> Value {
-    if let Some(before) = asked.before {
-        return older(id, held, asked, before);
-    }
     let start = match asked {
         Asked { fresh: false, seq, .. } => *seq,
         Asked { room, count, last, .. } if room == count => last - room,
@@ -76,28 +69,13 @@ fn page(id: &str, held: &Conversation, asked: &Asked) -> Value {
     let rows: Vec<&Row> = after.take(usize::try_from(asked.room).unwrap_or(usize::MAX)).collect();
     let whole = asked.room == asked.count || (rows.len() as u64) < asked.room;
     let through = if whole { asked.last } else { rows.last().map_or(start, |row| row.seq) };
-    let first = if asked.fresh { held.first_or_all(start + 1) } else { start + 1 };
-    answer(id, held, asked, (first, through), rows)
-}
-
-/// The page that ends below `before`, whole or not at all.
-fn older(id: &str, held: &Conversation, asked: &Asked, before: u64) -> Value {
-    let below: Vec<&Row> = held.rows.iter().filter(|row| row.seq < before).collect();
-    let room = usize::try_from(asked.room).unwrap_or(usize::MAX);
-    let rows = below[below.len().saturating_sub(room)..].to_vec();
-    let whole = asked.room == asked.count;
-    let first = if whole { rows.first().map_or(1, |row| row.seq) } else { before };
-    answer(id, held, asked, (held.first_or_all(first), before - 1), rows)
-}
-
-fn answer(id: &str, held: &Conversation, asked: &Asked, (first, through): (u64, u64), rows: Vec<&Row>) -> Value {
     object(vec![
         ("conversation_id", id.into()),
         ("status", "ok".into()),
         ("incarnation", held.incarnation.as_str().into()),
         ("last_seq", asked.last.into()),
         ("through_seq", through.into()),
-        ("first_seq", first.into()),
+        ("first_seq", (start + 1).into()),
         ("rows", list(rows.into_iter().map(|row| row.to_value(id)))),
         ("members", list(held.members.iter().map(Member::to_value))),
     ])
