@@ -139,7 +139,8 @@ impl Reference {
                 if !ids.insert(&row.id) {
                     return Err(broken("one row per message", format!("{} is twice in {conversation}", row.id)));
                 }
-                let Some(sent) = self.sent.get(&row.id) else { continue };
+                // An edit that a new leader is told again, after it was sent, takes another key and is a duplicate.
+                let Some(sent) = self.sent.get(&row.id).filter(|_| row.kind != "edit") else { continue };
                 let Some(database) = disks.get(sent.profile).and_then(|disk| disk.database(&sent.database)) else {
                     continue;
                 };
