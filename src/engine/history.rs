@@ -22,7 +22,14 @@ const OFFLINE: &str =
     "unable to load older messages; because they are not kept on this device and the server could not be reached";
 const REFUSED: &str = "unable to load older messages; because the server refused it";
 const CLOSED: &str = "unable to load older messages; because the conversation was closed";
+const UNAVAILABLE: &str = "unable to load older messages; because the server's migration is older than this client";
 const LATE: &str = "unable to load older messages; because the server did not answer in time";
+
+/// What a view asks for by itself comes in a pause that doubles: after pages in which there was nothing to show, and
+/// after pages that did not come.
+const FIRST_REST_MS: u64 = 250;
+const LONGEST_REST_MS: u64 = 2_000;
+const LONGEST_REST_AFTER_FAILURE_MS: u64 = 60_000;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
@@ -76,6 +83,11 @@ impl Engine {
 
     /// What waited for the first page goes on; and, as the leader, to the server.
     pub(super) fn pump_history(&mut self) {
+        for conversation_id in self.shown_ids() {
+            if self.looks_down_at(&conversation_id).is_some_and(|at| at <= self.now.mono) {
+                self.call_for_page(conversation_id);
+            }
+        }
         let waiting = self.history.calls.iter().filter(|call| call.step == Step::Waiting);
         let ids: Vec<String> = waiting.map(|call| call.conversation_id.clone()).collect();
         for conversation_id in ids {
@@ -260,14 +272,17 @@ impl Engine {
             (Some(error), _) => Some(error),
             (None, Some(page)) if page.status == SyncStatus::Ok => {
                 let taken = self.take_page(conversation_id, before, page, waits);
-                (!taken).then(|| ("server".to_owned(), REFUSED.to_owned()))
+                (!taken).then(|| ("history_unavailable".to_owned(), UNAVAILABLE.to_owned()))
             }
             (None, Some(_)) => Some(("forbidden".to_owned(), REFUSED.to_owned())),
             (None, None) => Some(("server".to_owned(), REFUSED.to_owned())),
         };
         match error {
             _ if !waits => {}
-            None => self.page_done(conversation_id),
+            None => {
+                self.rest(conversation_id, LONGEST_REST_MS);
+                self.page_done(conversation_id);
+            }
             Some((code, message)) => self.fail_page(conversation_id, &code, &message),
         }
         self.loaded(conversation_id);
@@ -366,13 +381,23 @@ impl Engine {
         let has_older = self.shown.get(conversation_id).is_some_and(|shown| shown.low != 1);
         // The page comes before the word that it is there.
         self.publish_view(conversation_id);
-        for op in self.take_call(conversation_id) {
+        let ops = self.take_call(conversation_id);
+        self.loaded(conversation_id);
+        for op in ops {
             self.done(op, object(vec![("has_older", has_older.into())]));
         }
     }
 
     fn fail_page(&mut self, conversation_id: &str, code: &str, message: &str) {
-        for op in self.take_call(conversation_id) {
+        let ops = self.take_call(conversation_id);
+        self.rest(conversation_id, LONGEST_REST_AFTER_FAILURE_MS);
+        if let Some(shown) = self.shown.get_mut(conversation_id).filter(|shown| shown.low > 0) {
+            if code == "history_unavailable" {
+                shown.rests_until = self.now.mono + LONGEST_REST_AFTER_FAILURE_MS;
+            }
+            self.first_page_there(conversation_id);
+        }
+        for op in ops {
             self.fail(op, code, message);
         }
     }
@@ -388,8 +413,33 @@ impl Engine {
         }
     }
 
+    fn rest(&mut self, conversation_id: &str, longest: u64) {
+        if let Some(shown) = self.shown.get_mut(conversation_id) {
+            let pause = FIRST_REST_MS << shown.vain.min(16);
+            shown.rests_until = self.now.mono + pause.min(longest);
+            shown.vain += 1;
+        }
+    }
+
+    /// What was in vain may not be any more.
+    pub(super) fn rest_no_longer(&mut self) {
+        for (_, shown) in &mut self.shown {
+            shown.rests_until = 0;
+            shown.vain = 0;
+        }
+    }
+
+    /// When the view asks for older rows by itself, because it has no message to show.
+    fn looks_down_at(&self, conversation_id: &str) -> Option<u64> {
+        let shown = self.shown.get(conversation_id).filter(|shown| shown.shows_nothing_yet())?;
+        let busy = self.step_of(conversation_id).is_some() || self.is_reading(conversation_id);
+        (!busy).then_some(shown.rests_until)
+    }
+
     pub(super) fn history_deadline(&self) -> Option<u64> {
-        self.history.calls.iter().map(|call| call.until).min()
+        let called = self.history.calls.iter().map(|call| call.until);
+        let pumps = self.phase == Phase::Running && self.closing.is_none() && !self.config.drain_only;
+        called.chain(self.shown.keys().filter(|_| pumps).filter_map(|id| self.looks_down_at(id))).min()
     }
 
     pub(super) fn time_out_history(&mut self) {

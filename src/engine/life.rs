@@ -256,6 +256,7 @@ impl Engine {
     fn wake(&mut self) {
         self.session.renew();
         self.sync.all_due();
+        self.rest_no_longer();
         self.sync.await_channel(self.now.mono);
         self.outbox.resume();
         self.unread = true;

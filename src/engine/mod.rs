@@ -166,6 +166,9 @@ struct Shown {
     again: bool,
     /// Its first page is there, and the observer knows it.
     loaded: bool,
+    /// By itself it asks for nothing older before this, after so many pages that brought nothing.
+    rests_until: u64,
+    vain: u32,
     said_sync: Option<SyncState>,
     said_people: Vec<Person>,
     said_older: Option<bool>,
@@ -183,6 +186,8 @@ impl Shown {
             through: 0,
             again: false,
             loaded: false,
+            rests_until: 0,
+            vain: 0,
             said_sync: None,
             said_people: Vec::new(),
             said_older: None,
@@ -191,11 +196,18 @@ impl Shown {
         }
     }
 
+    /// There are rows below, and none of those at hand is a message.
+    fn shows_nothing_yet(&self) -> bool {
+        self.low > 1 && self.timeline.first().is_none()
+    }
+
     fn reset(&mut self) {
         self.timeline.reset();
         self.incarnation.clear();
         self.low = 0;
         self.through = 0;
+        self.rests_until = 0;
+        self.vain = 0;
         self.read = 0;
         self.said_read = 0;
     }

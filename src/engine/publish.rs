@@ -125,7 +125,14 @@ impl Engine {
         }
     }
 
+    /// Its first page is there; but while it shows nothing, and looks further down, it is loading.
     pub(super) fn loaded(&mut self, conversation_id: &str) {
+        if self.shown.get(conversation_id).is_some_and(|shown| !shown.shows_nothing_yet()) {
+            self.first_page_there(conversation_id);
+        }
+    }
+
+    pub(super) fn first_page_there(&mut self, conversation_id: &str) {
         let Some(shown) = self.shown.get_mut(conversation_id).filter(|shown| !shown.loaded) else { return };
         shown.loaded = true;
         // The first page comes before the word that it is there.

@@ -62,13 +62,7 @@ impl Engine {
         } else if self.role.generation().is_some() {
             self.sync.track(&conversation_id);
         }
-        let reads = |purpose: &Request| match purpose {
-            Request::Conversation { conversation_id: id } | Request::Rows { conversation_id: id, .. } => {
-                *id == conversation_id
-            }
-            _ => false,
-        };
-        if self.requests.values().any(reads)
+        if self.is_reading(&conversation_id)
             && let Some(shown) = self.shown.get_mut(&conversation_id)
         {
             shown.again = true;
@@ -76,6 +70,16 @@ impl Engine {
             let get = Operation::Get { table: Table::Conversations, key: Key::Text(conversation_id.clone()) };
             self.store(Request::Conversation { conversation_id }, Transaction::relaxed(vec![get]));
         }
+    }
+
+    /// Rows for the view are on their way from the cache.
+    pub(super) fn is_reading(&self, conversation_id: &str) -> bool {
+        self.requests.values().any(|purpose| match purpose {
+            Request::Conversation { conversation_id: id } | Request::Rows { conversation_id: id, .. } => {
+                id == conversation_id
+            }
+            _ => false,
+        })
     }
 
     /// What is known of the conversation says from where to read; then both are read at once, so that they fit together.
@@ -147,22 +151,17 @@ impl Engine {
         }
         self.mark_shown();
         self.watermarks_moved(conversation_id);
-        if !self.complete_page(conversation_id) {
-            self.loaded(conversation_id);
-        }
+        self.complete_page(conversation_id);
+        self.loaded(conversation_id);
     }
 
-    /// Of a conversation that was never opened only the newest rows may be here: the page is made whole. Answers whether
-    /// there is nothing to show until then.
-    fn complete_page(&mut self, conversation_id: &str) -> bool {
-        let table = self.reads_table();
-        let Some(Shown { low, through, .. }) = self.shown.get(conversation_id) else { return false };
-        let (low, rows) = (*low, (*through + 1).saturating_sub(*low));
-        let short = low > 1 && rows < PAGE && self.health.is_online() && !table;
-        if short {
+    /// Of a conversation that was never opened only the newest rows may be here: the page is made whole.
+    fn complete_page(&mut self, conversation_id: &str) {
+        let Some(Shown { low, through, rests_until, .. }) = self.shown.get(conversation_id) else { return };
+        let short = *low > 1 && (*through + 1).saturating_sub(*low) < PAGE && *rests_until <= self.now.mono;
+        if short && self.health.is_online() && !self.reads_table() {
             self.call_for_page(conversation_id.to_owned());
         }
-        short && rows == 0
     }
 
     fn load_again(&mut self, conversation_id: &str) {

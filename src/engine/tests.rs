@@ -2,6 +2,7 @@ mod acts;
 mod browser;
 mod cache;
 mod delivery;
+mod depth;
 mod drain;
 mod following;
 mod golden;

@@ -248,7 +248,7 @@ fn a_server_that_does_not_know_the_question_is_not_asked_for_ever() {
         .answer(0, &crate::rest::sync(world.engine.config.target("t", OPERATOR), [(BOOKING, None)].into_iter()));
     world.command(older(70));
     world.answer_sync(newest);
-    assert_eq!(world.failure_of(70).as_deref(), Some("server"));
+    assert_eq!(world.failure_of(70).as_deref(), Some("history_unavailable"));
     assert_eq!(contents(&world), numbers(71..=120));
 }
 

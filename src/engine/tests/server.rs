@@ -37,6 +37,10 @@ pub struct Server {
     pub restores: u32,
     /// Rows of a first page; else all there are.
     pub page: Option<u64>,
+    /// Its migration is of a time before pages of history, and takes a question for one for the first page.
+    pub lacks_history: bool,
+    /// So many pages of history were asked for.
+    pub older: usize,
     /// So many requests for rows come with a token that has expired.
     pub expired: u32,
     /// An app's own table.
@@ -98,7 +102,11 @@ impl Server {
                 self.expired -= 1;
                 respond(401, &json!({"code": "PGRST301"}))
             }
-            "chat_sync" => respond(200, &self.sync(&user, &body["cursors"])),
+            "chat_sync" => {
+                let cursors = body["cursors"].as_object().map(|cursors| cursors.fields()).unwrap_or_default();
+                self.older += cursors.iter().filter(|(_, cursor)| cursor["before"].as_u64().is_some()).count();
+                respond(200, &self.sync(&user, &body["cursors"]))
+            }
             "chat_list" => {
                 self.listed.push(body.clone());
                 respond(200, &self.list(&user, &body))
@@ -254,7 +262,7 @@ impl Server {
             }
             let last = rows.len().saturating_sub(self.unseen) as u64;
             let incarnation = incarnation(self.restores);
-            if let Some(before) = cursor["before"].as_u64() {
+            if let Some(before) = cursor["before"].as_u64().filter(|_| !self.lacks_history) {
                 let below: Vec<&Value> = rows.iter().filter(|row| row["seq"].as_u64() < Some(before)).collect();
                 let first = below.len().saturating_sub(50);
                 return json!({"conversation_id": id, "status": "ok", "incarnation": incarnation, "last_seq": last,
