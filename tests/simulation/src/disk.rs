@@ -94,7 +94,9 @@ impl Database {
         let kind = text(record, "kind").unwrap_or_default();
         let row = (kind.to_owned(), text(record, "content").unwrap_or_default().to_owned());
         let about = if kind == "edit" { owned(record, "target_id") } else { Some(id.clone()) };
-        if kind != "delete" && (added || self.rows.get(&id) != Some(&row)) {
+        // An edit that a new leader is told again, after it was sent, is written anew, and says nothing new.
+        let anew = added && (self.refused.contains(&id) || kind == "message");
+        if kind != "delete" && (anew || self.rows.get(&id) != Some(&row)) {
             self.texts.insert(about.unwrap_or_default(), row.1.clone());
         }
         self.rows.insert(id.clone(), row);
