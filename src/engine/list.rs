@@ -148,21 +148,11 @@ impl Engine {
         if let Some(shown) = self.shown.get_mut(conversation_id) {
             shown.reset();
         }
-        // What is being read of it is from before.
-        let reads = |purpose: &Request| match purpose {
-            Request::Conversation { conversation_id: id } | Request::Rows { conversation_id: id, .. } => {
-                id == conversation_id
-            }
-            _ => false,
-        };
-        let stale: Vec<u64> = self.requests.iter().filter(|(_, purpose)| reads(purpose)).map(|(id, _)| *id).collect();
-        for request in stale {
-            self.requests.remove(&request);
-        }
         if let Some(generation) = self.role.generation().filter(|_| self.durable) {
             let delete = Operation::Delete { table: Table::Conversations, key: Key::Text(conversation_id.to_owned()) };
             let operations = vec![all_messages(conversation_id), delete];
-            self.store(Request::MakeRoom, Transaction::relaxed(operations).of_generation(generation));
+            let gone = vec![conversation_id.to_owned()];
+            self.store(Request::MakeRoom { gone }, Transaction::relaxed(operations).of_generation(generation));
             self.tell_changed = true;
         }
     }

@@ -147,7 +147,10 @@ enum Request {
         said: Vec<(String, u64)>,
     },
     Discard,
-    MakeRoom,
+    /// These conversations are being deleted from the cache.
+    MakeRoom {
+        gone: Vec<String>,
+    },
     /// What is unsent at the end.
     LastRead,
 }
@@ -515,7 +518,7 @@ impl Engine {
             Request::List => self.list_read(result),
             Request::Discard => self.discarded(result),
             Request::LastRead => self.last_read(result),
-            Request::MakeRoom
+            Request::MakeRoom { .. }
             | Request::Token
             | Request::Send { .. }
             | Request::LookUp { .. }

@@ -46,7 +46,7 @@ impl Engine {
         if shortened {
             return true;
         }
-        let mut operations = Vec::new();
+        let (mut operations, mut gone) = (Vec::new(), Vec::new());
         for id in free {
             if self.shown.contains_key(&id) {
                 continue;
@@ -61,12 +61,13 @@ impl Engine {
             }
             operations.push(all_messages(&id));
             self.sync.forget(&id);
-            operations.push(Operation::Delete { table: Table::Conversations, key: Key::Text(id) });
+            operations.push(Operation::Delete { table: Table::Conversations, key: Key::Text(id.clone()) });
+            gone.push(id);
         }
         if operations.is_empty() {
             return shortened;
         }
-        self.store(Request::MakeRoom, Transaction::relaxed(operations).of_generation(generation));
+        self.store(Request::MakeRoom { gone }, Transaction::relaxed(operations).of_generation(generation));
         true
     }
 

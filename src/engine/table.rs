@@ -26,10 +26,15 @@ impl Engine {
     /// A record of the cache, unless the app had another way in when it was written.
     pub(super) fn known(&self, record: &Value) -> Option<Conversation> {
         let of_table = self.config.source.table.as_ref().map(OwnTable::incarnation);
-        Conversation::from_record(record).filter(|held| match &of_table {
+        let known = Conversation::from_record(record).filter(|held| match &of_table {
             Some(of_table) => held.incarnation == *of_table,
             None => !held.incarnation.starts_with(OF_TABLE),
-        })
+        });
+        // What is being deleted was read before that.
+        let goes = |id: &String| {
+            self.requests.values().any(|it| matches!(it, Request::MakeRoom { gone } if gone.contains(id)))
+        };
+        known.filter(|held| !goes(&held.id))
     }
 
     pub(super) fn read_table(&mut self, jwt: String) {

@@ -124,3 +124,22 @@ fn a_full_storage_takes_old_pages_first_and_whole_conversations_only_when_there_
     let op = world.send("three");
     assert_eq!(world.failure_of(op).as_deref(), Some("storage_full"));
 }
+
+#[test]
+fn what_is_being_deleted_is_not_believed_when_it_is_read_and_leaves_no_hole() {
+    let mut world = with_conversations(&[("short", 20)], 1_000_000);
+    world.command(Command::Close { conversation_id: "short".into() });
+    world.holds_writes = true;
+    world.send("one");
+    world.release_one_write_as(Err(StoreError::Full));
+    // Read before it is gone.
+    world.holds_syncs = true;
+    world.command(Command::Open { conversation_id: "short".into() });
+    world.server.post("short", CLIENT, &id(900), "meanwhile");
+    world.server.live.clear();
+    world.let_go();
+    world.holds_writes = false;
+    world.release_writes(Vec::new());
+    world.run_for(1_000);
+    assert_eq!(kept(&world, "short"), (21, Some(1)));
+}

@@ -286,8 +286,12 @@ impl World {
 
     /// Run the first of the writes that wait.
     pub fn release_one_write(&mut self) {
+        self.release_one_write_as(Ok(()));
+    }
+
+    pub fn release_one_write_as(&mut self, fate: Result<(), StoreError>) {
         let (request, transaction) = self.held.remove(0);
-        let result = self.store.run(&transaction);
+        let result = fate.and_then(|()| self.store.run(&transaction));
         self.feed(Input::Stored { request, result });
     }
 
