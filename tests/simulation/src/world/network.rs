@@ -2,7 +2,7 @@
 
 use surechat::{
     engine::{Input, RequestId},
-    json::{items, number, owned, parse, text},
+    json::{Value, items, number, owned, parse, text},
     rest::{HttpError, HttpRequest, HttpResponse},
 };
 
@@ -84,8 +84,8 @@ impl World {
         self.mark(tab, if repeated { "repeated request arrives" } else { "request arrives" });
         let faults = self.weather.counts;
         let response = self.answer_by_way(&http);
-        if function(&http) == "chat_send" && faults != self.weather.counts {
-            self.spare_tombstones(&http);
+        if function(&http) == "chat_send" {
+            self.spare_tombstones(&http, &response, faults != self.weather.counts);
         }
         self.hash(response.body.as_bytes());
         self.note(|| format!("    request {id} is answered {}: {}", response.status, response.body));
@@ -110,11 +110,17 @@ impl World {
         Ok(())
     }
 
-    /// It was no plain answer: a tombstone in the request may be given up for it.
-    fn spare_tombstones(&mut self, http: &HttpRequest) {
+    /// Where it was no plain answer, or who asked is no member any more, a tombstone in the request may be given up.
+    fn spare_tombstones(&mut self, http: &HttpRequest, response: &HttpResponse, by_chance: bool) {
         let body = parse(&http.body).unwrap_or_default();
+        let answers = parse(&response.body).unwrap_or_default();
+        let answers = answers.as_array().unwrap_or_default();
         for item in items(&body, "batch").iter().filter(|item| text(item, "kind") == Some("delete")) {
-            self.spared.extend(owned(item, "target_id"));
+            let of_item = |answer: &&Value| text(answer, "id") == text(item, "id");
+            let status = answers.iter().find(of_item).and_then(|answer| text(answer, "status"));
+            if by_chance || status == Some("forbidden") {
+                self.spared.extend(owned(item, "target_id"));
+            }
         }
     }
 
