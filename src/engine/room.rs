@@ -7,8 +7,9 @@
 use super::{Engine, Request, reading::PAGE, storage::all_messages};
 use crate::store::{Key, Operation, Table, Transaction};
 
-/// Rows of one transaction.
+/// Rows of one transaction, or this part of what is too much: an interval may be long because most of it is gone.
 pub(super) const PORTION: u64 = 500;
+const FRACTION: u64 = 8;
 
 impl Engine {
     /// The leader has nothing better to do.
@@ -25,11 +26,12 @@ impl Engine {
         }
         self.trim_due = false;
         let kept: u64 = self.sync.iter().map(|held| held.span()).sum();
+        let excess = kept.saturating_sub(self.config.keep_messages);
         let largest = self.sync.iter().filter(|held| held.is_settled()).max_by_key(|held| held.span());
-        if kept > self.config.keep_messages
+        if excess > 0
             && let Some(id) = largest.map(|held| held.id.clone())
         {
-            self.shorten(&id, PORTION);
+            self.shorten(&id, PORTION.max(excess / FRACTION));
         }
     }
 
