@@ -25,6 +25,7 @@ mod publish;
 mod reading;
 mod receipts;
 mod room;
+mod shown;
 mod storage;
 mod table;
 
@@ -39,6 +40,7 @@ pub use io::{
     Command, Config, DeadlineReason, Effect, Input, Now, OperationId, PageEvent, Person, Problem, RequestId, Update,
 };
 use list::Listing;
+use shown::Shown;
 
 use crate::{
     health::{ConnectionStatus, Health},
@@ -50,9 +52,8 @@ use crate::{
     rest::{Doubt, Outcome, OwnTable, Start},
     session::Session,
     store::{MAX_NUMBER, Operation, StoreError, Transaction},
-    sync::{Sync, SyncState},
+    sync::Sync,
     tabs::{Role, TabMessage, Watch},
-    timeline::Timeline,
 };
 
 /// Followers lose their patience one after another.
@@ -153,67 +154,6 @@ enum Request {
     },
     /// What is unsent at the end.
     LastRead,
-}
-
-/// A conversation on the screen.
-#[derive(Clone)]
-struct Shown {
-    timeline: Timeline,
-    /// Whose rows the view shows; empty before there are any.
-    incarnation: String,
-    /// The view is complete from here; 0 until something is known.
-    low: u64,
-    /// Up to here nothing is missing between the rows of the view.
-    through: u64,
-    /// What is being read from the database may have changed meanwhile: once more.
-    again: bool,
-    /// Its first page is there, and the observer knows it.
-    loaded: bool,
-    /// By itself it asks for nothing older before this, after so many pages that brought nothing.
-    rests_until: u64,
-    vain: u32,
-    said_sync: Option<SyncState>,
-    said_people: Vec<Person>,
-    said_older: Option<bool>,
-    /// Up to here it was read in this tab, and another one that leads was told so.
-    read: u64,
-    said_read: u64,
-}
-
-impl Shown {
-    fn new(timeline: Timeline) -> Self {
-        Self {
-            timeline,
-            incarnation: String::new(),
-            low: 0,
-            through: 0,
-            again: false,
-            loaded: false,
-            rests_until: 0,
-            vain: 0,
-            said_sync: None,
-            said_people: Vec::new(),
-            said_older: None,
-            read: 0,
-            said_read: 0,
-        }
-    }
-
-    /// There are rows below, and none of those at hand is a message.
-    fn shows_nothing_yet(&self) -> bool {
-        self.low > 1 && self.timeline.first().is_none()
-    }
-
-    fn reset(&mut self) {
-        self.timeline.reset();
-        self.incarnation.clear();
-        self.low = 0;
-        self.through = 0;
-        self.rests_until = 0;
-        self.vain = 0;
-        self.read = 0;
-        self.said_read = 0;
-    }
 }
 
 /// The call that waits for the end.
