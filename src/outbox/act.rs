@@ -126,21 +126,34 @@ impl Outbox {
         }
     }
 
-    /// What was refused because its id is another's gets one of its own.
+    /// What was refused because its id is another's gets one of its own. The edits of a message go behind it.
     fn requeue(&self, conversation_id: Option<&str>, now_wall: u64) -> Vec<Change> {
         let mut rng = self.rng.clone();
         let mut changes = Vec::new();
-        for (id, lane) in self.lanes.iter().filter(|(id, _)| conversation_id.is_none_or(|wanted| wanted == *id)) {
-            for (key, row) in lane.rows.iter().filter(|(_, row)| row.refused.is_some()) {
-                changes.push(Change::Remove { conversation_id: id.clone(), key: *key });
-                let taken = row.refused.as_ref().is_some_and(|failure| failure.code == "id_conflict");
+        let mut add = |key: u64, envelope: Envelope, maybe_sent: bool| {
+            changes.push(Change::Remove { conversation_id: envelope.conversation_id.clone(), key });
+            changes.push(Change::Add { envelope, maybe_sent });
+        };
+        for (_, lane) in self.lanes.iter().filter(|(id, _)| conversation_id.is_none_or(|wanted| wanted == *id)) {
+            let refused = || lane.rows.iter().filter(|(_, row)| row.refused.is_some());
+            for (key, row) in refused() {
+                let target = row.envelope.target_id.as_deref();
+                if row.envelope.kind == Kind::Edit && refused().any(|(_, row)| Some(row.envelope.id.as_str()) == target)
+                {
+                    continue;
+                }
                 let mut envelope = row.envelope.clone();
+                let taken = row.refused.as_ref().is_some_and(|failure| failure.code == "id_conflict");
                 if taken && envelope.kind == Kind::Message {
                     let mut entropy = [0; 10];
                     rng.fill(&mut entropy);
                     envelope.id = MessageId::v7(now_wall, entropy);
                 }
-                changes.push(Change::Add { envelope, maybe_sent: true });
+                let target_id = Some(envelope.id.as_str().to_owned());
+                add(*key, envelope, true);
+                for (key, edit) in lane.edits_of(row.envelope.id.as_str()) {
+                    add(key, Envelope { target_id: target_id.clone(), ..edit.envelope.clone() }, edit.maybe_sent);
+                }
             }
         }
         changes
@@ -187,7 +200,11 @@ impl Outbox {
             _ if about.iter().any(|(_, row)| row.envelope.kind == Kind::Delete) => {
                 Err(Rejection { code: "not_found", because: "the message was taken back" })
             }
-            _ => Ok(vec![Change::Add { envelope: edit, maybe_sent: false }]),
+            _ => {
+                let older = about.iter().filter(|(_, row)| row.envelope.kind == Kind::Edit && row.refused.is_some());
+                let given_up = older.filter_map(|(key, row)| give_up(*key, row));
+                Ok(given_up.chain([Change::Add { envelope: edit, maybe_sent: false }]).collect())
+            }
         }
     }
 
@@ -239,7 +256,7 @@ pub(super) fn delete_row(conversation_id: &str, target: &MessageId, now_wall: u6
 
 /// A row that nobody wants to be sent any more. A delete that may be sent is left to its fate: a tombstone in its place
 /// would stand in the way of every later delete of the same message.
-fn give_up(key: u64, row: &Row) -> Option<Change> {
+pub(super) fn give_up(key: u64, row: &Row) -> Option<Change> {
     let envelope = &row.envelope;
     let is_delete = envelope.kind == Kind::Delete;
     if envelope.is_tombstone() {

@@ -3,7 +3,7 @@
 use litemap::LiteMap;
 
 use super::{Carried, Phase, RowState};
-use crate::message::{Envelope, Failure, MessageId};
+use crate::message::{Envelope, Failure, Kind, MessageId};
 
 /// The guide's rhythm: after the first attempt, and after each retry.
 const BACKOFF_MS: [u64; 3] = [1_000, 2_000, 4_000];
@@ -12,6 +12,9 @@ const PROBE_MS: u64 = 8_000;
 const LONGEST_PROBE_MS: u64 = 60_000;
 /// Faults of one row alone, while other lanes send, after which it is the row.
 const POISON_FAULTS: u32 = 8;
+
+/// The code of what is fine itself and waits for something before it.
+pub(super) const BLOCKED: &str = "blocked";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Gate {
@@ -95,6 +98,13 @@ impl Lane {
     /// The rows that count as pending: a tombstone takes something back, and nobody waits for it.
     pub fn seen(&self) -> impl Iterator<Item = &Row> {
         self.rows.values().filter(|row| !row.envelope.is_tombstone())
+    }
+
+    /// The edits of a message that wait here, with their keys.
+    pub fn edits_of(&self, target: &str) -> impl Iterator<Item = (u64, &Row)> {
+        let is_edit =
+            move |envelope: &Envelope| envelope.kind == Kind::Edit && envelope.target_id.as_deref() == Some(target);
+        self.rows.iter().filter(move |(_, row)| is_edit(&row.envelope)).map(|(key, row)| (*key, row))
     }
 
     pub fn count(&self) -> usize {
@@ -223,9 +233,9 @@ fn state(row: &Row, phase: Phase) -> RowState {
     }
 }
 
-fn blocked(failure: &Failure) -> Failure {
+pub(super) fn blocked(failure: &Failure) -> Failure {
     Failure {
-        code: "blocked".into(),
+        code: BLOCKED.into(),
         message: "unable to send yet; because an earlier message of this conversation is not sent".into(),
         ..failure.clone()
     }

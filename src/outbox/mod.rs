@@ -390,7 +390,10 @@ impl Outbox {
             return Some(Seen::UnderWay);
         }
         let as_sent = row.envelope.kind == message.kind;
-        let changes = settle::is_stored(*key, &row.envelope, message.kind);
+        let mut changes = settle::is_stored(*key, &row.envelope, message.kind);
+        let blocked = |row: &Row| row.refused.as_ref().is_some_and(|failure| failure.code == lane::BLOCKED);
+        let edits = lane.edits_of(message.id.as_str()).filter(|(_, row)| blocked(row));
+        changes.extend(edits.map(|(key, row)| Change::Put { key, envelope: row.envelope.clone(), refused: None }));
         if !lane.is_parked() {
             lane.progressed();
         }

@@ -1,6 +1,10 @@
 //! What an answer decides about the rows that its request carried, and about nothing else.
 
-use super::{Carried, Change, Flight, Outbox, act::delete_row};
+use super::{
+    Carried, Change, Flight, Outbox,
+    act::{delete_row, give_up},
+    lane::blocked,
+};
 use crate::{
     message::{Envelope, Failure, Kind},
     rest::{Outcome, RowStatus, StoredFacts, read_rows},
@@ -38,16 +42,22 @@ impl Outbox {
         if !matches!(outcome, Outcome::RateLimited { .. }) {
             self.pauses = 0;
         }
+        let mut settlement = self.judge(now, &flight, outcome);
+        settlement.changes = self.with_edits(settlement.changes);
+        settlement
+    }
+
+    fn judge(&mut self, now: u64, flight: &Flight, outcome: Outcome) -> Settlement {
         match outcome {
-            Outcome::Answer(body) => self.settle_rows(now, &flight, &read_rows(&body)),
+            Outcome::Answer(body) => self.settle_rows(now, flight, &read_rows(&body)),
             Outcome::Unknown(failure) => {
-                self.fail_lanes(now, &flight, &failure);
+                self.fail_lanes(now, flight, &failure);
                 Settlement::default()
             }
-            Outcome::Retry(failure) => match self.poisoned(&flight, &failure) {
+            Outcome::Retry(failure) => match self.poisoned(flight, &failure) {
                 Some(settlement) => settlement,
                 None => {
-                    self.fail_lanes(now, &flight, &failure);
+                    self.fail_lanes(now, flight, &failure);
                     Settlement::default()
                 }
             },
@@ -61,7 +71,7 @@ impl Outbox {
                 Settlement::default()
             }
             Outcome::SchemaMissing(failure) => {
-                for (conversation, _) in lanes_of(&flight) {
+                for (conversation, _) in lanes_of(flight) {
                     if let Some(lane) = self.lanes.get_mut(&conversation) {
                         lane.park(now, failure.clone(), Some(&mut self.rng));
                     }
@@ -70,11 +80,11 @@ impl Outbox {
             }
             Outcome::Forbidden(failure) => match flight.rows.as_slice() {
                 [row] => self.forbid(row, failure),
-                _ => self.halve(&flight),
+                _ => self.halve(flight),
             },
             Outcome::Refused(failure) | Outcome::TooLarge(failure) => match flight.rows.as_slice() {
                 [row] => self.refuse(row, failure),
-                _ => self.halve(&flight),
+                _ => self.halve(flight),
             },
         }
     }
@@ -150,6 +160,30 @@ impl Outbox {
             self.limit = (self.limit * 2).min(self.most);
         }
         settlement
+    }
+
+    /// An edit waits together with its message: alone it has nothing to change. And one that a newer edit follows is
+    /// given up, for a retry would overwrite the newer.
+    fn with_edits(&self, changes: Vec<Change>) -> Vec<Change> {
+        let mut all = Vec::with_capacity(changes.len());
+        for change in changes {
+            let Change::Put { key, envelope, refused: Some(failure) } = &change else {
+                all.push(change);
+                continue;
+            };
+            let Some(lane) = self.lanes.get(&envelope.conversation_id) else { continue };
+            let target = envelope.target_id.as_deref().unwrap_or_default();
+            if envelope.kind == Kind::Edit && lane.edits_of(target).any(|(other, _)| other > *key) {
+                all.extend(lane.rows.get(key).and_then(|row| give_up(*key, row)));
+                continue;
+            }
+            let edits = lane.edits_of(envelope.id.as_str()).filter(|(_, row)| row.refused.is_none());
+            let waiting = edits.map(|(key, row)| is_refused(key, &row.envelope, &blocked(failure)));
+            let waiting: Vec<Change> = waiting.collect();
+            all.push(change);
+            all.extend(waiting);
+        }
+        all
     }
 
     fn forbid(&mut self, row: &Carried, failure: Failure) -> Settlement {

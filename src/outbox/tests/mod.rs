@@ -1,4 +1,5 @@
 mod acts;
+mod edits;
 mod faults;
 mod rows;
 
