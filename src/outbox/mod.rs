@@ -8,7 +8,7 @@
 //!
 //! A lane that fails waits 1 s, 2 s, 4 s; then it is *parked*: its rows show as failed, keep their
 //! places, and go out when somebody retries, sends again, or things get better. A probe looks for
-//! that at random within 8 s, then 16 s, up to a minute. A *refused* row waits for a person; the
+//! that at random within 4 s, then 8 s, up to a minute. A *refused* row waits for a person; the
 //! lane goes on.
 //!
 //! A row is *maybe sent* from the moment a request that carries it is built; only a row that came
@@ -37,7 +37,7 @@ const MAX_TAKEN_BACK: usize = 100;
 const MAX_BYTES: usize = 256 * 1024;
 
 /// After a success of another request.
-const PROBE_SOON_MS: u64 = 5_000;
+const PROBE_SOON_MS: u64 = 2_000;
 
 /// A row's state for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
