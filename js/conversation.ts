@@ -57,8 +57,9 @@ export class ConversationStore implements Conversation {
   #pending = 0
   /** From the core, until it says that it has passed. */
   #problem: ChatError | null = null
-  /** Of the last call, until the next one succeeds. */
+  /** Of the last call, until the next one succeeds; one to load also until the conversation is live. */
   #failure: ChatError | null = null
+  #failedToLoad = false
   #holds = 0
   #release: (() => void) | null = null
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -109,7 +110,7 @@ export class ConversationStore implements Conversation {
   readonly reload = (): Promise<void> => {
     if (this.id === '') return Promise.resolve()
     const release = this.#hold()
-    const reloaded = this.#note(this.#link.reload(this.id))
+    const reloaded = this.#note(this.#link.reload(this.id), true)
     reloaded.then(release, release)
     return reloaded
   }
@@ -166,6 +167,7 @@ export class ConversationStore implements Conversation {
 
   setSync(sync: SyncState): void {
     this.#sync = sync
+    if (sync === 'live' && this.#failedToLoad) this.#failure = null
   }
 
   setPeople(people: readonly Person[]): void {
@@ -251,9 +253,10 @@ export class ConversationStore implements Conversation {
     this.commit()
   }
 
-  #note<T>(promise: Promise<T>): Promise<T> {
+  #note<T>(promise: Promise<T>, loads = false): Promise<T> {
     const settle = (failure: ChatError | null) => {
       this.#failure = failure
+      this.#failedToLoad = loads
       this.commit()
     }
     promise.then(() => settle(null), settle)

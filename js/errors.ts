@@ -13,6 +13,7 @@ export class ChatError extends Error {
   readonly code: string
   readonly status?: number
   readonly pg_code?: string
+  /** The same call may work later, with nothing changed. */
   readonly retryable: boolean
 
   constructor(code: string, message: string, { status, pg_code, retryable = false, ...rest }: ChatErrorDetails = {}) {
@@ -29,7 +30,12 @@ export function sameError(a: ChatError | null, b: ChatError | null): boolean {
   return a?.code === b?.code && a?.message === b?.message
 }
 
+/** After these the same call may work later, with nothing changed. Of a message that failed, the core says it itself. */
+const PASSING = new Set([
+  'network', 'timeout', 'server', 'rate_limited', 'offline_history', 'storage_failed', 'outbox_full', 'client_closed',
+])
+
 export function fromCore(error: CoreError): ChatError {
-  const { code, message, http_status: status, ...rest } = error
-  return new ChatError(code, message, { ...rest, status })
+  const { code, message, http_status: status, retryable = PASSING.has(code), ...rest } = error
+  return new ChatError(code, message, { ...rest, retryable, status })
 }

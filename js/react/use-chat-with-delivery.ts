@@ -4,7 +4,7 @@ import { useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncE
 import type { ChatError } from '../errors.js'
 import { getDefaultClient } from '../service.js'
 import type { ChatClient, ChatMessage, ConnectionState, Person, SyncState } from '../types.js'
-import { ChatContext } from './context.js'
+import { ChatContext, useClientState } from './context.js'
 
 export interface ChatWithDeliveryOptions {
   /** The conversation. '' stands for none. */
@@ -35,6 +35,8 @@ export interface ChatWithDelivery {
   typingUsers: readonly Person[]
   /** Tells the others that this user types: call it at every key. It ends by itself, with the message, and with `false`. */
   setTyping: (on?: boolean) => void
+  /** With `autoRead: false`: what is shown has been read. */
+  markRead: () => void
   /** Of this conversation; failed messages count. */
   pendingMessagesCount: number
   /** Those of them that the server refused: they wait for a person. */
@@ -64,7 +66,7 @@ export function useChatWithDelivery(options: ChatWithDeliveryOptions): ChatWithD
 
   useConnectionChange(client, onConnectionChange)
   useEffect(() => client.retain(), [client])
-  const { connection, error: clientError } = useSyncExternalStore(client.subscribe, client.getSnapshot, client.getServerSnapshot)
+  const [connection, clientError] = useClientState(client)
 
   const [used, setUsed] = useState<string | null>(null)
   const isLive = enableRealtime
@@ -104,6 +106,7 @@ export function useChatWithDelivery(options: ChatWithDeliveryOptions): ChatWithD
     people: state.people,
     typingUsers,
     setTyping: conversation.setTyping,
+    markRead: conversation.markRead,
     pendingMessagesCount: state.pendingCount,
     refusedMessagesCount: messages.filter(({ phase }) => phase === 'refused').length,
     cancelMessage: conversation.cancel,

@@ -4,7 +4,7 @@ import { useContext, useEffect, useSyncExternalStore } from 'react'
 import type { ChatError } from '../errors.js'
 import { getDefaultClient } from '../service.js'
 import type { ChatClient, ConnectionState, ConversationsSnapshot } from '../types.js'
-import { ChatContext } from './context.js'
+import { ChatContext, useClientState } from './context.js'
 
 export interface ConversationsOptions {
   /** Default: the client of `ChatProvider`, else of `configureChat`. */
@@ -23,7 +23,7 @@ export function useConversations(options: ConversationsOptions = {}): Conversati
   const client = options.client ?? provided ?? getDefaultClient()
   const { conversations } = client
   useEffect(() => client.retain(), [client])
-  const { connection, error } = useSyncExternalStore(client.subscribe, client.getSnapshot, client.getServerSnapshot)
+  const [connection, error] = useClientState(client)
   const list = useSyncExternalStore(conversations.subscribe, conversations.getSnapshot, conversations.getServerSnapshot)
   return { ...list, error: list.error ?? error, connectionStatus: connection }
 }

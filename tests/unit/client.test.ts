@@ -347,6 +347,37 @@ describe('a call', () => {
     expect(client.conversation('a').getSnapshot().error).toBeNull()
   })
 
+  it('that could not load is forgotten when its conversation is live again; one that did something else is not', async () => {
+    const { client, core } = await startedClient()
+    const conversation = client.conversation('a')
+    conversation.subscribe(() => {})
+    core.obliging = false
+    const fail = async (op: number, call: Promise<unknown>, code: string) => {
+      core.say({ type: 'failed', op, error: { code, message: 'unable to; because' } })
+      await failureOf(call)
+    }
+    await fail(1, conversation.reload(), 'network')
+    core.say({ type: 'sync', conversation_id: 'a', state: 'catching_up' })
+    expect(conversation.getSnapshot().error).toMatchObject({ code: 'network' })
+    core.say({ type: 'sync', conversation_id: 'a', state: 'live' })
+    expect(conversation.getSnapshot().error).toBeNull()
+    await fail(2, conversation.send('hello').persisted, 'storage_failed')
+    core.say({ type: 'sync', conversation_id: 'a', state: 'live' })
+    expect(conversation.getSnapshot().error).toMatchObject({ code: 'storage_failed' })
+  })
+
+  it.each([
+    ['network', true], ['timeout', true], ['server', true], ['rate_limited', true], ['offline_history', true],
+    ['storage_failed', true], ['outbox_full', true], ['client_closed', true],
+    ['forbidden', false], ['empty_message', false], ['unsupported', false], ['schema_missing', false],
+  ])('that fails with %s says whether it may work later: %s', async (code, retryable) => {
+    const { client, core } = await startedClient()
+    core.obliging = false
+    const loading = client.loadMessages('a')
+    core.say({ type: 'failed', op: 1, error: { code, message: 'unable to; because' } })
+    expect(await failureOf(loading)).toMatchObject({ code, retryable })
+  })
+
   it('that sends no text is refused before it reaches the core', async () => {
     const { client, cores } = fakeClient()
     expect(await failureOf(client.send('a', { content: 7 as never }).persisted)).toMatchObject({ code: 'invalid_text' })

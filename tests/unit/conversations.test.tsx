@@ -5,7 +5,7 @@ import { LINGER_MS } from '../../js/conversation.js'
 import type { CoreUpdate } from '../../js/core.js'
 import { useConversations } from '../../js/react/index.js'
 import type { ConversationSummary } from '../../js/types.js'
-import { fakeClient, type FakeCore, message, startedClient } from './fake-core.js'
+import { fakeClient, type FakeCore, message, rows, startedClient } from './fake-core.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => {
@@ -127,6 +127,38 @@ describe('useConversations', () => {
     hook.unmount()
     await tick(LINGER_MS * 3)
     expect(core().names()).toEqual(['start', 'list', 'list', 'shutdown', 'free'])
+  })
+
+  it('is asked for once by several components, and kept while one of them is there', async () => {
+    const { client, core } = fakeClient()
+    const one = renderHook(() => useConversations({ client }))
+    const two = renderHook(() => useConversations({ client }))
+    await tick()
+    say(core(), lines([line('a', null)]))
+    expect(one.result.current.conversations).toBe(two.result.current.conversations)
+    one.unmount()
+    await tick(LINGER_MS * 3)
+    expect(core().names()).toEqual(['start', 'list'])
+    say(core(), lines([line('b', null)]))
+    expect(ids(two.result.current.conversations)).toEqual(['a', 'b'])
+    two.unmount()
+    await tick(LINGER_MS * 3)
+    expect(core().names()).toEqual(['start', 'list', 'list', 'shutdown', 'free'])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('does not render for what is pending, or what is written in an open conversation', async () => {
+    const { client, core } = fakeClient()
+    let renders = 0
+    renderHook(() => {
+      renders++
+      return useConversations({ client })
+    })
+    await tick()
+    const before = renders
+    say(core(), { type: 'pending', total: 1, conversations: { a: 1 } })
+    say(core(), rows('a', [1, 'm1']), { type: 'storage', durable: true })
+    expect(renders).toBe(before)
   })
 
   it('is asked for once in StrictMode', async () => {

@@ -53,6 +53,14 @@ describe('useChatWithDelivery', () => {
     expect(renders.length).toBe(before + 1)
   })
 
+  it('does not render for what is pending or wrong elsewhere', async () => {
+    const { core, renders } = await mounted()
+    const before = renders.length
+    say(core, { type: 'pending', total: 1, conversations: { b: 1 } })
+    say(core, { type: 'storage', durable: true }, { type: 'problem', conversation_id: 'b', error: { code: 'forbidden', message: 'no' } })
+    expect(renders.length).toBe(before)
+  })
+
   it('names who is there and who types', async () => {
     const { core, chat, renders } = await mounted()
     const anna = { user_id: 'anna', role: 'client', typing: true }
@@ -81,7 +89,7 @@ describe('useChatWithDelivery', () => {
     const { core, renders } = await mounted()
     say(core, rows('a', [1, 'm1']))
     say(core, { type: 'connection', status: 'connected' })
-    const names = ['sendMessage', 'cancelMessage', 'editMessage', 'discardMessage', 'retryFailedMessages', 'clearError', 'loadMessages'] as const
+    const names = ['sendMessage', 'cancelMessage', 'editMessage', 'discardMessage', 'retryFailedMessages', 'clearError', 'loadMessages', 'loadOlder', 'setTyping', 'markRead'] as const
     for (const name of names) expect(new Set(renders.map((chat) => chat[name])).size).toBe(1)
   })
 
@@ -187,6 +195,12 @@ describe('useChatWithDelivery', () => {
     expect(chat().refusedMessagesCount).toBe(1)
   })
 
+  it('marks its own conversation as read, for who has turned `autoRead` off', async () => {
+    const { core, chat } = await mounted()
+    chat().markRead()
+    expect(core.calls.at(-1)).toEqual(['mark_read', 'a'])
+  })
+
   it('retries its own conversation', async () => {
     const { core, chat } = await mounted()
     await act(() => chat().retryFailedMessages())
@@ -271,6 +285,41 @@ describe('useChatWithDelivery', () => {
     expect(cores[1]!.names()).toEqual(['start', 'open', 'reload'])
     say(cores[1]!, rows('a', [1, 'm1']), { type: 'loaded', conversation_id: 'a' })
     expect(contents(chat())).toEqual(['m1'])
+  })
+
+  it('may go away while something is awaited, and leaves nothing behind', async () => {
+    const { core, chat, hook, client } = await mounted()
+    core.obliging = false
+    const [sent, reloaded, older] = [chat().sendMessage('hello'), chat().loadMessages(), chat().loadOlder()]
+    hook.unmount()
+    await tick(LINGER_MS * 3)
+    expect(core.names()).not.toContain('shutdown')
+    say(core, { type: 'done', op: 1, result: { message: message({ id: 'm1' }) } }, { type: 'done', op: 2, result: undefined },
+      { type: 'failed', op: 3, error: { code: 'client_closed', message: 'closed' } })
+    expect(await sent).toMatchObject({ id: 'm1' })
+    await reloaded
+    expect(await failureOf(older)).toMatchObject({ code: 'client_closed' })
+    core.obliging = true
+    await tick(LINGER_MS * 3)
+    expect(core.names().slice(-3)).toEqual(['close', 'shutdown', 'free'])
+    expect(client.conversation('a').getSnapshot()).toMatchObject({ messages: [], open: false, error: null, isLoadingOlder: false })
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('shows nothing of the booking before that is still on its way', async () => {
+    const { core, chat, hook } = await mounted()
+    core.obliging = false
+    act(() => {
+      chat().loadOlder().catch(() => {})
+      chat().loadMessages().catch(() => {})
+    })
+    expect(chat().isLoadingOlder).toBe(true)
+    hook.rerender({ bookingId: 'b' })
+    expect(chat()).toMatchObject({ isLoadingOlder: false, hasOlder: null })
+    say(core, { type: 'history', conversation_id: 'a', has_older: true },
+      { type: 'failed', op: 1, error: { code: 'timeout', message: 'late' } }, { type: 'failed', op: 2, error: { code: 'network', message: 'late' } })
+    await tick()
+    expect(chat()).toMatchObject({ isLoadingOlder: false, hasOlder: null, error: null })
   })
 
   it('shares one conversation between two components', async () => {
