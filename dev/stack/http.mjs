@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { projectKey } from './keys.mjs'
@@ -37,13 +38,15 @@ function preflight(headers) {
 
 /** The one HTTP server in front of everything. */
 export async function startHttp({ port, keepAlive, api, realtime, faults, log }) {
-  const server = createServer(async (incoming, outgoing) => {
-    try {
-      await serve(incoming, outgoing)
-    } catch (error) {
+  const stopping = new AbortController()
+  setMaxListeners(0, stopping.signal)
+  const serving = new Set()
+  const server = createServer((incoming, outgoing) => {
+    const served = serve(incoming, outgoing).catch((error) => {
       if (!incoming.destroyed) log(`http: ${error.stack}`)
       outgoing.destroy()
-    }
+    }).finally(() => serving.delete(served))
+    serving.add(served)
   })
   server.on('upgrade', (request, stream, head) => {
     realtime.upgrade(request, stream, head).catch((error) => {
@@ -61,7 +64,7 @@ export async function startHttp({ port, keepAlive, api, realtime, faults, log })
     const fault = control ? {} : faults.request(request)
     if (fault.refuse) return incoming.socket.destroy()
     request.body = await bodyOf(incoming)
-    if (fault.delayMs) await sleep(fault.delayMs)
+    if (fault.delayMs) await sleep(fault.delayMs, null, { signal: stopping.signal })
     const answer = fault.answer ?? (control && request.method !== 'OPTIONS' ? faults.http(request) : await dispatch(request))
     const bytes = Buffer.from(await answer.arrayBuffer())
     if (fault.loseAnswer) return incoming.socket.destroy()
@@ -93,9 +96,12 @@ export async function startHttp({ port, keepAlive, api, realtime, faults, log })
   return {
     port: actual,
     url: `http://127.0.0.1:${actual}`,
-    stop() {
+    /** What is still being served may need the database: it is over when this is. */
+    async stop() {
+      stopping.abort()
       server.close()
       server.closeAllConnections()
+      await Promise.race([Promise.all(serving), sleep(5000, null, { ref: false })])
     },
   }
 }

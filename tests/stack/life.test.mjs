@@ -100,6 +100,19 @@ describe('startStack', () => {
     await Promise.all(stacks.map((stack) => stack.stop()))
   })
 
+  test('requests that are still served when it stops ask nothing of a database that is gone', async (t) => {
+    const stack = await startStack()
+    const complaint = t.mock.method(console, 'error', () => {})
+    stack.faults.add({ kind: 'delay', ms: 1000 })
+    const asked = fetch(`${stack.url}/rest/v1/bookings?select=id`, { headers: { apikey: stack.apiKey } })
+    asked.catch(() => {})
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    await stack.stop()
+    await assert.rejects(asked)
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    assert.deepEqual(complaint.mock.calls.map(({ arguments: said }) => said), [])
+  })
+
   test('stopping closes sockets with 1012 and is quick', async () => {
     const stack = await startStack()
     const peer = new Peer(`${stack.url.replace('http', 'ws')}/realtime/v1/websocket?apikey=${stack.apiKey}&vsn=2.0.0`)
