@@ -281,11 +281,33 @@ const SCENES = {
   },
   async 'empty-offline'() {
     const booking = await talkedAbout('Harbour tour, two hours')
-    const page = await open('operator', { booking: await addBooking(stack, { title: 'Sunset sailing' }) })
+    const page = await open('client', { booking: await addBooking(stack, { title: 'Sunset sailing' }) })
     await untilConnection(page, 'connected')
+    fault('offline', 'client')
+    await page.goto(`${demo.url}/client?booking=${booking}`)
+    await page.getByText('The conversation cannot be shown').waitFor()
+    return page
+  },
+  async 'empty-offline-in-the-list'() {
+    const booking = await talkedAbout('Harbour tour, two hours')
+    const page = await open('operator', { booking: await addBooking(stack, { title: 'Sunset sailing' }) })
+    await page.locator('.booking').getByText('Perfect').waitFor()
     fault('offline', 'operator')
     await page.goto(`${demo.url}/operator?booking=${booking}`)
-    await page.getByText('The conversation cannot be shown').waitFor()
+    await page.getByText('No messages on this device').waitFor()
+    return page
+  },
+  async 'catching-up'() {
+    const { page, booking } = await connected('operator')
+    const offline = fault('offline', 'operator')
+    await untilConnection(page, 'disconnected')
+    const { id: user } = stack.users.client
+    await rpc('chat_send', await stack.tokenFor(user), {
+      expected_user: user, batch: [{ id: crypto.randomUUID(), conversation_id: booking, content: 'Are you there?' }],
+    })
+    fault('delay', 'operator', { match: 'sync', ms: 9000 })
+    stack.faults.remove(offline.id)
+    await page.getByText('Catching up').waitFor()
     return page
   },
   async loading() {
@@ -361,7 +383,6 @@ const SCENES = {
     await stack.sql`update public.bookings set operator_id = ${stack.users.stranger.id}`
     const page = await open('operator', {})
     await page.getByText('There are no bookings').waitFor()
-    await stack.sql`update public.bookings set operator_id = ${stack.users.operator.id}`
     return page
   },
   async start() {
@@ -426,6 +447,8 @@ try {
     }
     stack.faults.clear()
     await stack.sql`delete from public.bookings where id::text not like 'b0000000-%'`
+    await stack.sql`delete from public.chat_conversations where id not like 'b0000000-%'`
+    await stack.sql`update public.bookings set operator_id = ${stack.users.operator.id}`
     for (const context of browser.contexts()) await context.close()
   }
 } finally {

@@ -6,6 +6,7 @@ import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { filesBelow, unlessFresh } from '../../scripts/lib/stamp.mjs'
 import { postSystemMessage } from './lib/system-messages.mjs'
+import { createMessagesTable, takeMessage } from './lib/ways.mjs'
 
 const HERE = 'dev/demo'
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -32,9 +33,9 @@ async function bundle() {
 }
 
 /** The page with the addresses and the demo's users written into it. */
-async function pageFor({ url, apiKey, users }) {
+async function pageFor({ url, apiKey, users }, source) {
   const user = ({ id, email, password }) => ({ id, email, password })
-  const demo = { url, apiKey, users: { operator: user(users.operator), client: user(users.client) } }
+  const demo = { url, apiKey, users: { operator: user(users.operator), client: user(users.client) }, source }
   const html = await readFile(join(dist, 'index.html'), 'utf8')
   const json = JSON.stringify(demo).replaceAll('<', '\\u003c')
   return html.replace(/(<script type="application\/json" id="demo">)(<\/script>)/, (_, open, close) => open + json + close)
@@ -44,6 +45,19 @@ async function pageFor({ url, apiKey, users }) {
 function policyFor({ url }) {
   const socket = url.replace(/^http/, 'ws')
   return `default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:; connect-src 'self' ${url} ${socket}; frame-ancestors 'self'`
+}
+
+const SOURCES = {
+  managed: undefined,
+  table: { kind: 'table' },
+  endpoint: { kind: 'endpoint', url: '/api/messages' },
+}
+
+async function postMessage(stack, request) {
+  const chunks = []
+  for await (const chunk of request) chunks.push(chunk)
+  const { authorization, 'idempotency-key': key } = request.headers
+  return takeMessage(stack, { authorization, key, message: JSON.parse(Buffer.concat(chunks).toString()) })
 }
 
 function reply(response, status, headers, body) {
@@ -64,10 +78,11 @@ async function serveAsset(pathname, response) {
   createReadStream(path).on('error', () => response.destroy()).pipe(response)
 }
 
-/** Builds the pages if need be and serves them: `{url, stop()}`. */
-export async function startDemo({ stack, port = 0 }) {
+/** Builds the pages if need be and serves them: `{url, stop()}`. `way` is one of `SOURCES`. */
+export async function startDemo({ stack, port = 0, way = 'managed' }) {
   await bundle()
-  const page = await pageFor(stack)
+  if (way === 'table') await createMessagesTable(stack)
+  const page = await pageFor(stack, SOURCES[way])
   const pageHeaders = {
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-store',
@@ -76,8 +91,9 @@ export async function startDemo({ stack, port = 0 }) {
 
   async function serve(request, response) {
     const { pathname } = new URL(request.url, 'http://localhost')
-    if (pathname === '/api/messages/system') {
-      const { status, body } = await postSystemMessage(stack, request)
+    const api = { '/api/messages/system': postSystemMessage, ...(way === 'endpoint' && { '/api/messages': postMessage }) }[pathname]
+    if (api && (request.method === 'POST' || api === postSystemMessage)) {
+      const { status, body } = await api(stack, request, way)
       return reply(response, status, { 'content-type': 'application/json' }, JSON.stringify(body))
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') return reply(response, 405, {}, '')

@@ -3,6 +3,7 @@ import type { ConversationSummary } from 'surechat'
 import { type ConversationsState, useConversations } from 'surechat/react'
 import type { Booking, Bookings } from './bookings'
 import { appointment, dayKey, dayName, timeOf } from './format'
+import { words } from './problems'
 
 interface Props extends Pick<Bookings, 'bookings' | 'error'> {
   onRetry: () => void
@@ -21,6 +22,7 @@ export function BookingList({ bookings, error, onRetry, chosenId, onChoose }: Pr
   // What a conversation is about stands in its booking.
   const lines = bookings || error ? inOrder(bookings, list) : []
   const known = lines.length > 0
+  const listed = !list.isLoading && !list.error
 
   return (
     <>
@@ -33,11 +35,14 @@ export function BookingList({ bookings, error, onRetry, chosenId, onChoose }: Pr
       {known && !error && list.sync === 'stale' && list.connectionStatus === 'disconnected' && (
         <p className="hint list-state" role="status">Offline: unread counts are those of before.</p>
       )}
+      {known && list.error && list.error.code !== 'unsupported' && (
+        <p className="hint list-state" role="status">Unread counts are not known: {words(list.error)}</p>
+      )}
       {!known && !error && !bookings && <p className="hint slow" role="status">Loading the bookings…</p>}
       {!known && bookings?.length === 0 && <p className="hint">There are no bookings.</p>}
       <ul className="bookings">
         {lines.map(({ id, booking, chat }) => (
-          <Row key={id} id={id} booking={booking} chat={chat} isChosen={id === chosenId} onChoose={onChoose} />
+          <Row key={id} id={id} booking={booking} chat={chat} listed={listed} isChosen={id === chosenId} onChoose={onChoose} />
         ))}
       </ul>
     </>
@@ -45,12 +50,14 @@ export function BookingList({ bookings, error, onRetry, chosenId, onChoose }: Pr
 }
 
 interface RowProps extends Line {
+  /** What was said in every conversation is known. */
+  listed: boolean
   isChosen: boolean
   onChoose: (id: string) => void
 }
 
 /** Of hundreds of lines, only those that changed are rendered again. */
-const Row = memo(function Row({ id, booking, chat, isChosen, onChoose }: RowProps) {
+const Row = memo(function Row({ id, booking, chat, listed, isChosen, onChoose }: RowProps) {
   return (
     <li>
       <button type="button" className="booking" aria-current={isChosen || undefined} onClick={() => onChoose(id)}>
@@ -61,7 +68,7 @@ const Row = memo(function Row({ id, booking, chat, isChosen, onChoose }: RowProp
         </span>
         {chat?.last_at && <time className="booking-time" dateTime={chat.last_at}>{moment(chat.last_at)}</time>}
         {booking && <span className="booking-details">{booking.title} · {appointment(booking.starts_at)}</span>}
-        <span className="booking-last" data-unread={Boolean(chat?.unread)}>{lastOf(chat)}</span>
+        <span className="booking-last" data-unread={Boolean(chat?.unread)}>{chat || listed ? lastOf(chat) : '\u00a0'}</span>
         {chat && chat.unread > 0 && (
           <span className="badge">
             {chat.unread > 99 ? '99+' : chat.unread}

@@ -5,7 +5,7 @@ import { StatusTag } from './booking-list'
 import { useBookings, useChosenBooking } from './bookings'
 import { Conversation } from './conversation'
 import { appointment } from './format'
-import { Presence } from './presence'
+import { CatchingUp, Presence } from './presence'
 import { type Session, SignedIn } from './session'
 
 export default function ClientPage() {
@@ -49,6 +49,7 @@ function ClientChat({ supabase, signOut, signInAgain }: Session) {
       </header>
       <div className="status-bar">
         <ConnectionStatus status={connectionStatus} pendingCount={pendingMessagesCount} />
+        <CatchingUp {...chat} />
         <Presence people={chat.people} peer="your operator" />
       </div>
       {error && !booking && (

@@ -1,3 +1,5 @@
+import type { ChatClientOptions } from 'surechat'
+
 export type Role = 'operator' | 'client'
 
 interface DemoUser {
@@ -11,6 +13,8 @@ export const demo = JSON.parse(document.getElementById('demo')!.textContent!) as
   url: string
   apiKey: string
   users: Record<Role, DemoUser>
+  /** Absent: the managed schema. */
+  source?: ChatClientOptions['source']
 }
 
 const parameters = new URLSearchParams(location.search)

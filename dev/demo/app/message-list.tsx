@@ -11,6 +11,7 @@ const SAME_BREATH_MS = 5 * 60_000
 function followsOn(message: ChatMessage, previous: ChatMessage | undefined): boolean {
   return previous !== undefined
     && previous.sender_id === message.sender_id
+    && previous.sender_role === message.sender_role
     && Date.parse(message.created_at) - Date.parse(previous.created_at) < SAME_BREATH_MS
 }
 

@@ -7,7 +7,8 @@ import { MessageMenu } from './message-menu'
 import { words } from './problems'
 
 export const isOwn = (message: ChatMessage) => message.delivery_status !== undefined
-const isSystem = (message: ChatMessage) => message.sender_id === null && !isOwn(message)
+/** Nobody can send under this role: the database sees to that. */
+const isSystem = (message: ChatMessage) => message.sender_role === 'system'
 
 interface Props extends Pick<ChatWithDelivery, 'retryFailedMessages' | 'editMessage' | 'cancelMessage' | 'discardMessage'> {
   message: ChatMessage

@@ -5,7 +5,7 @@ import { type Booking, STATUSES, updateStatus, useBookings, useChosenBooking } f
 import { BookingList } from './booking-list'
 import { Conversation } from './conversation'
 import { appointment } from './format'
-import { Presence } from './presence'
+import { CatchingUp, Presence } from './presence'
 import { type Session, SignedIn } from './session'
 
 export default function OperatorPage() {
@@ -81,6 +81,7 @@ function OperatorDashboard({ supabase, signOut, signInAgain }: Session) {
                 pendingCount={pendingMessagesCount}
                 onRetry={retryFailedMessages}
               />
+              <CatchingUp {...chat} />
               <Presence people={chat.people} peer={selectedBooking?.customer ?? 'the client'} />
             </div>
             <Conversation bookingId={bookingId} peer={selectedBooking?.customer ?? 'the client'} chat={chat} onSignIn={signInAgain} />

@@ -17,3 +17,12 @@ export function TypingLine({ typingUsers, peer }: Pick<Props, 'typingUsers' | 'p
 }
 
 const capitalised = (name: string) => name.charAt(0).toUpperCase() + name.slice(1)
+
+/**
+ * That what was missed is on its way, if that takes longer than a moment. Without a connection, the badge says what there
+ * is to say; while nothing is there yet, the placeholders do.
+ */
+export function CatchingUp({ syncState, connectionStatus, messages }: ChatWithDelivery) {
+  const shown = syncState === 'catching_up' && connectionStatus === 'connected' && messages.length > 0
+  return <span className="catching-up" role="status">{shown && <span className="slow">Catching up…</span>}</span>
+}

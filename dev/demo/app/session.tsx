@@ -37,12 +37,13 @@ async function isSignedIn(supabase: SupabaseClient, role: Role): Promise<boolean
   return data.session?.user.id === demo.users[role].id
 }
 
-function createChat(supabase: SupabaseClient): ChatClient {
+function createChat(supabase: SupabaseClient, role: Role): ChatClient {
   const chat = createChatClient({
     url: demo.url,
     apiKey: demo.apiKey,
     accessToken: async () => (await supabase.auth.getSession()).data.session?.access_token ?? null,
     resumeOnReconnect,
+    ...(demo.source && { source: demo.source, senderRole: role }),
   })
   watchDeliveries(chat)
   return chat
@@ -57,7 +58,7 @@ export function SignedIn({ role, children }: { role: Role; children: (session: S
     setState({ name: 'signing_in' })
     try {
       if (!(await isSignedIn(supabase, role))) await signIn(supabase, role)
-      setState((state) => (state.name === 'signed_in' ? state : { name: 'signed_in', chat: createChat(supabase) }))
+      setState((state) => (state.name === 'signed_in' ? state : { name: 'signed_in', chat: createChat(supabase, role) }))
     } catch (error) {
       setState({ name: 'failed', reason: error instanceof Error ? error.message : String(error) })
     }
