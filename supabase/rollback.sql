@@ -57,6 +57,7 @@ drop function if exists public.chat_unwrap(jsonb);
 drop table if exists public.chat_messages, public.chat_members, public.chat_conversations;
 drop function if exists public.chat_broadcast_message();
 drop function if exists public.chat_broadcast_receipt();
+drop function if exists public.chat_broadcast_members();
 drop function if exists public.chat_my_conversations();
 drop function if exists public.chat_may_join(text);
 drop type if exists public.chat_sent;

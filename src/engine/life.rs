@@ -174,6 +174,7 @@ impl Engine {
             Event::Broadcast { event, payload, .. } => match event.as_str() {
                 "message" => self.on_live_message(&payload),
                 "receipt" => self.on_live_receipt(&payload),
+                "members" => self.sync.members_changed(now),
                 _ => {}
             },
             Event::TokenRejected => {

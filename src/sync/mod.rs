@@ -170,14 +170,26 @@ impl Sync {
 
     /// Ask for everything again, as soon as may be.
     pub fn all_due(&mut self) {
+        self.ask_for_all();
+        self.not_before = 0;
+        self.failures = 0;
+    }
+
+    /// Who takes part in what is another now, here or elsewhere. Many changes in a row are one question.
+    pub fn members_changed(&mut self, now: u64) {
+        if !self.is_anything_due() {
+            self.after_a_moment(now);
+        }
+        self.ask_for_all();
+    }
+
+    fn ask_for_all(&mut self) {
         for (_, conversation) in &mut self.conversations {
             if !self.list.wanted || conversation.wants_asking() {
                 conversation.ask_again();
             }
         }
         self.list.due = self.list.wanted;
-        self.not_before = 0;
-        self.failures = 0;
     }
 
     /// How often a conversation turned out to be another one than was held.

@@ -306,6 +306,21 @@ fn failures_wait_longer_and_longer_and_a_wish_of_somebody_ends_the_wait() {
 }
 
 #[test]
+fn a_change_of_members_is_asked_for_after_a_moment_and_waits_out_the_pause_after_a_failure() {
+    let mut sync = known(1);
+    sync.members_changed(0);
+    assert_eq!(sync.deadline(), Some(LAG_PAUSE_MS));
+    sync.members_changed(100);
+    assert_eq!(sync.deadline(), Some(LAG_PAUSE_MS), "another change does not put it off");
+    assert_eq!(sync.take_request(LAG_PAUSE_MS).len(), 1);
+    sync.failed(LAG_PAUSE_MS);
+    let pause = sync.deadline();
+    sync.members_changed(LAG_PAUSE_MS);
+    assert_eq!(sync.deadline(), pause);
+    assert!(sync.is_failing());
+}
+
+#[test]
 fn what_was_asked_for_and_not_answered_is_asked_for_again_but_not_at_once() {
     let mut sync = known(1);
     sync.track("b1").due = true;

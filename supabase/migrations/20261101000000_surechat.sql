@@ -1,5 +1,6 @@
 -- surechat: conversations, members, messages, receipts and their live events.
--- Runs on stock Supabase (PostgreSQL 15 and up), needs no extension, and may be applied again at any time.
+-- Runs on stock Supabase (PostgreSQL 15 and up), needs no extension, and may be applied again at any time, also while
+-- people write: an index, policy or trigger that is there is left alone, because making it anew would lock its table.
 -- supabase/rollback.sql takes it away; supabase/templates/bookings.sql connects a table of your own.
 
 -- A table of the app's own under one of these names is left alone: nothing else happens then.
@@ -37,7 +38,6 @@ create table if not exists public.chat_members (
   read_at timestamptz,
   primary key (conversation_id, user_id)
 );
-create index if not exists chat_members_user_idx on public.chat_members (user_id, conversation_id);
 
 create table if not exists public.chat_messages (
   id uuid primary key,
@@ -56,7 +56,15 @@ create table if not exists public.chat_messages (
   unique (conversation_id, seq),
   constraint chat_messages_target_check check ((kind = 'message') = (target_id is null))
 );
-create index if not exists chat_messages_target_idx on public.chat_messages (target_id) where target_id is not null;
+
+do $$ begin
+  if to_regclass('public.chat_members_user_idx') is null then
+    create index chat_members_user_idx on public.chat_members (user_id, conversation_id);
+  end if;
+  if to_regclass('public.chat_messages_target_idx') is null then
+    create index chat_messages_target_idx on public.chat_messages (target_id) where target_id is not null;
+  end if;
+end $$;
 
 do $$ begin
   if to_regtype('public.chat_sent') is null then
@@ -101,19 +109,28 @@ $$;
 comment on function public.chat_may_join(text) is
   'Whether this is the topic of a conversation of the signed-in user, for typing and presence.';
 
-alter table public.chat_conversations enable row level security;
-alter table public.chat_members enable row level security;
-alter table public.chat_messages enable row level security;
-
-drop policy if exists "members read their conversations" on public.chat_conversations;
-create policy "members read their conversations" on public.chat_conversations
-  for select to authenticated using (id in (select public.chat_my_conversations()));
-drop policy if exists "members read each other" on public.chat_members;
-create policy "members read each other" on public.chat_members
-  for select to authenticated using (conversation_id in (select public.chat_my_conversations()));
-drop policy if exists "members read messages" on public.chat_messages;
-create policy "members read messages" on public.chat_messages
-  for select to authenticated using (conversation_id in (select public.chat_my_conversations()));
+do $$
+declare
+  wanted record;
+begin
+  for wanted in
+    select w.*, c.relrowsecurity as is_secured, exists (
+      select from pg_policy p where p.polrelid = c.oid and p.polname = w.policy) as is_there
+    from (values
+      ('chat_conversations', 'members read their conversations', 'id'),
+      ('chat_members', 'members read each other', 'conversation_id'),
+      ('chat_messages', 'members read messages', 'conversation_id')) w (name, policy, field)
+    join pg_class c on c.oid = to_regclass('public.' || w.name)
+  loop
+    if not wanted.is_secured then
+      execute format('alter table public.%I enable row level security', wanted.name);
+    end if;
+    if not wanted.is_there then
+      execute format('create policy %I on public.%I for select to authenticated using (%I in (select public.chat_my_conversations()))',
+        wanted.policy, wanted.name, wanted.field);
+    end if;
+  end loop;
+end $$;
 
 -- The service role may clean up, but a row it wrote itself would break the numbering.
 revoke all on public.chat_conversations, public.chat_members, public.chat_messages from public, anon, authenticated, service_role;
@@ -149,6 +166,15 @@ begin
   m.target_id := item ->> 'target_id';
   m.content := case when m.kind = 'delete' then '' else item ->> 'content' end;
   m.created_at := clock_timestamp();
+
+  -- A message is deleted under its own id with the version 8 or 9, once. Nobody else may take that id before.
+  if substr(m.id::text, 15, 1) in ('8', '9') and exists (
+    select from public.chat_messages g
+    where g.id = any (array(select overlay(m.id::text placing to_hex(v) from 15)::uuid from generate_series(0, 15) v))
+      and g.sender_id is distinct from sender
+  ) then
+    raise unique_violation using constraint = 'chat_messages_pkey', message = 'The id is kept for a delete.';
+  end if;
 
   if m.kind = 'delete' and m.target_id = m.id then
     m.deleted_at := m.created_at;
@@ -604,23 +630,84 @@ exception when others then
 end $$;
 comment on function public.chat_broadcast_receipt() is 'Tells every member''s inbox topic how far somebody has received and read.';
 
-create or replace trigger chat_broadcast_message after insert on public.chat_messages
-  for each row execute function public.chat_broadcast_message();
-create or replace trigger chat_broadcast_receipt after update of delivered_seq, read_seq on public.chat_members
-  for each row when (old.delivered_seq <> new.delivered_seq or old.read_seq <> new.read_seq)
-  execute function public.chat_broadcast_receipt();
+create or replace function public.chat_broadcast_members() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  conversation text := coalesce(new.conversation_id, old.conversation_id);
+  somebody uuid := coalesce(new.user_id, old.user_id);
+  most constant int := 100;
+  told text := coalesce(current_setting('surechat.told', true), '');
+  member uuid;
+begin
+  -- By this chat_list knows that there is something to say to those who stay. The conversation is locked before its
+  -- member, as it is where the conversation itself is deleted, so that nobody waits in a circle.
+  if tg_op = 'DELETE' then
+    update public.chat_conversations c set last_seq = c.last_seq where c.id = conversation;
+  end if;
+
+  begin
+    for member in
+      select somebody
+      union all
+      select k.user_id from public.chat_members k
+      where k.conversation_id = conversation and k.user_id <> somebody and char_length(told) < 36 * most
+    loop
+      if char_length(told) < 36 * most and strpos(told, member::text) = 0 then
+        told := told || member::text;
+        perform set_config('surechat.told', told, true);
+        perform realtime.send('{}', 'members', 'chat-user:' || member, true);
+      end if;
+    end loop;
+  exception when others then
+    raise warning 'chat: no live event for the members of %: %', conversation, sqlerrm;
+  end;
+  return old;
+end $$;
+comment on function public.chat_broadcast_members() is
+  'Tells the inbox topics of everybody in a conversation that who takes part in one has changed; chat_list says how. One transaction tells each user once, and a hundred at most: what changes more at once shows when the others next ask, within a minute.';
+
+do $$
+declare
+  there name[] := array(
+    select t.tgname from pg_trigger t where t.tgrelid in ('public.chat_members'::regclass, 'public.chat_messages'::regclass));
+begin
+  if not 'chat_broadcast_message' = any (there) then
+    create trigger chat_broadcast_message after insert on public.chat_messages
+      for each row execute function public.chat_broadcast_message();
+  end if;
+  if not 'chat_broadcast_receipt' = any (there) then
+    create trigger chat_broadcast_receipt after update of delivered_seq, read_seq on public.chat_members
+      for each row when (old.delivered_seq <> new.delivered_seq or old.read_seq <> new.read_seq)
+      execute function public.chat_broadcast_receipt();
+  end if;
+  if not 'chat_broadcast_members' = any (there) then
+    create trigger chat_broadcast_members after insert or update of role on public.chat_members
+      for each row execute function public.chat_broadcast_members();
+  end if;
+  if not 'chat_broadcast_departure' = any (there) then
+    create trigger chat_broadcast_departure before delete on public.chat_members
+      for each row execute function public.chat_broadcast_members();
+  end if;
+end $$;
 
 -- Policies of one table are evaluated together: one that raises would shut every private channel of the project. So
 -- the topic is compared as text with the claim, and nothing is cast.
-do $$ begin
-  if to_regclass('realtime.messages') is not null then
-    drop policy if exists "chat users read their inbox" on realtime.messages;
+do $$
+declare
+  there name[] := array(select p.polname from pg_policy p where p.polrelid = to_regclass('realtime.messages'));
+begin
+  if to_regclass('realtime.messages') is null then
+    return;
+  end if;
+  if not 'chat users read their inbox' = any (there) then
     create policy "chat users read their inbox" on realtime.messages for select to authenticated
       using (extension = 'broadcast' and (select realtime.topic()) = 'chat-user:' || (select auth.jwt() ->> 'sub'));
-    drop policy if exists "chat members see who is there" on realtime.messages;
+  end if;
+  if not 'chat members see who is there' = any (there) then
     create policy "chat members see who is there" on realtime.messages for select to authenticated
       using (extension in ('broadcast', 'presence') and (select public.chat_may_join(realtime.topic())));
-    drop policy if exists "chat members say that they are there" on realtime.messages;
+  end if;
+  if not 'chat members say that they are there' = any (there) then
     create policy "chat members say that they are there" on realtime.messages for insert to authenticated
       with check (extension in ('broadcast', 'presence') and (select public.chat_may_join(realtime.topic())));
   end if;
@@ -633,7 +720,7 @@ revoke all on function
   public.chat_append(uuid, text, text, jsonb), public.chat_store(uuid, text, text, jsonb),
   public.chat_send(uuid, jsonb), public.chat_sync(uuid, jsonb, int), public.chat_ack(uuid, jsonb),
   public.chat_list(uuid, bigint, bigint, jsonb, int), public.chat_ensure(text, jsonb), public.chat_post_system(text, text, jsonb, text, uuid),
-  public.chat_follow(), public.chat_broadcast_message(), public.chat_broadcast_receipt()
+  public.chat_follow(), public.chat_broadcast_message(), public.chat_broadcast_receipt(), public.chat_broadcast_members()
 from public, anon, authenticated, service_role;
 grant execute on function
   public.chat_my_conversations(), public.chat_may_join(text),

@@ -22,7 +22,7 @@ async function operatorSays(conversation, content) {
 const errorIn = (chat) => chat.page.evaluate(() => window.view().error?.code ?? null)
 
 test('who is no member any more sees nothing new and sends nothing; back again, everything goes on', async () => {
-  const { sql, users, faults } = world
+  const { sql, users } = world
   const conversation = await addBooking(world)
   const chat = await openChat(world, await world.browser.newContext(), { user: users.client, conversation })
   await chat.untilConnected()
@@ -30,17 +30,15 @@ test('who is no member any more sees nothing new and sends nothing; back again, 
   await chat.untilTexts(['before'])
 
   await sql`delete from public.chat_members where conversation_id = ${conversation} and user_id = ${users.client.id}`
+  await until('the page is told', async () => (await errorIn(chat)) === 'forbidden', 10)
   await operatorSays(conversation, 'meanwhile')
   const { error } = await chat.sendAndWait('not mine to say')
   assert.deepEqual([error.code, error.retryable], ['forbidden', false])
-  faults.add({ kind: 'cut_sockets', user: users.client.id })
-  await until('the page is told', async () => (await errorIn(chat)) === 'forbidden')
   await until('what was read is gone from this device, and what is unsent is not', async () => String(await chat.texts()) === 'not mine to say')
   await assertStored(world, conversation, ['before', 'meanwhile'])
 
   const members = [{ user_id: users.client.id, role: 'client' }]
   await sql`select public.chat_ensure(${conversation}, ${sql.json(members)})`
-  faults.add({ kind: 'cut_sockets', user: users.client.id })
   await until('the rest is shown', async () => (await chat.texts()).includes('meanwhile'))
   assert.equal(await errorIn(chat), null)
   await chat.page.evaluate(() => window.conversation.retryFailed())

@@ -18,6 +18,7 @@ const CALLERS = {
   chat_ensure: ['service_role'],
   chat_post_system: ['service_role'],
   chat_append: [],
+  chat_broadcast_members: [],
   chat_broadcast_message: [],
   chat_broadcast_receipt: [],
   chat_follow: [],

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { row, startWorld } from './support.mjs'
+import { databaseOf } from './database.mjs'
+import { row, startWorld, supabaseFile } from './support.mjs'
 
 const CONNECTIONS = 8
 const CONVERSATIONS = 4
@@ -210,4 +211,30 @@ test('eight at a time over the same conversations in opposite orders: nobody wai
     assert.deepEqual(stored.map((m) => m.seq), stored.map((_, n) => n + 1))
     assert.deepEqual(new Set(stored.map((m) => m.id)), new Set(sent[c]))
   }
+})
+
+test('the migration is applied again while everybody is at work: nobody waits in a circle', { timeout: 120_000 }, async () => {
+  const conversations = []
+  for (let n = 0; n < 6; n++) conversations.push(await world.conversation())
+  const migration = await supabaseFile('migrations/20261101000000_surechat.sql')
+  const { apply } = databaseOf(world.stack)
+  const cursors = Object.fromEntries(conversations.map((id) => [id, { seq: 0, incarnation: null }]))
+  const works = [
+    () => send(users.operator, conversations.map((id) => row(id))),
+    () => send(users.client, [...conversations].reverse().map((id) => row(id))),
+    () => sync(users.client, cursors, 50),
+    () => ack(users.operator, conversations.map((conversation_id) => ({ conversation_id, delivered: 1, read: 1 }))),
+    () => world.ways.sql.call(users.operator, 'chat_list', { expected_user: users.operator.id }),
+    () => world.ways.sql.call('service_role', 'chat_post_system', { conversation_id: conversations[0], content: 'system' }),
+    () => world.inRole(users.client, (tx) => tx`select count(*) from chat_messages where conversation_id = ${conversations[0]}`),
+  ]
+  let busy = true
+  const errors = []
+  const working = works.map(async (work) => {
+    while (busy) await work().catch((error) => errors.push(`${error.code} ${error.message}`))
+  })
+  for (let n = 0; n < 12; n++) await apply(migration).catch((error) => errors.push(`migration: ${error.code} ${error.message}`))
+  busy = false
+  await Promise.all(working)
+  assert.deepEqual(errors, [])
 })

@@ -103,6 +103,24 @@ for (const [way, { call, send, ack }] of Object.entries(world.ways)) {
       assert.deepEqual((await list(stranger)).conversations, [])
     })
 
+    test('who stays learns that somebody came, has another role, or went', async () => {
+      const [id] = await conversations(3)
+      let { since } = await list(operator)
+      const people = async () => {
+        const news = await list(operator, { since, held: 3 })
+        since = news.since
+        return news.conversations.map((entry) => [entry.conversation_id, entry.rows, entry.members.map((k) => k.role).sort()])
+      }
+      const ensure = (user, role) => world.ways.sql.call('service_role', 'chat_ensure', { conversation_id: id, members: [{ user_id: user.id, role }] })
+      await ensure(stranger, 'guide')
+      assert.deepEqual(await people(), [[id, [], ['client', 'guide', 'operator']]])
+      await ensure(stranger, 'guest')
+      assert.deepEqual(await people(), [[id, [], ['client', 'guest', 'operator']]])
+      await world.fetchAs('service_role', `chat_members?conversation_id=eq.${id}&user_id=eq.${client.id}`, { method: 'DELETE' })
+      assert.deepEqual(await people(), [[id, [], ['guest', 'operator']]])
+      assert.deepEqual(await people(), [])
+    })
+
     test('a conversation made anew comes with its new incarnation and all its rows', async () => {
       const [id] = await conversations(1)
       await send(client, [row(id, 'old')])

@@ -11,11 +11,28 @@ after(() => world.stop())
 const inbox = (user) => `chat-user:${user.id}`
 const inboxes = (...list) => list.map(inbox).sort()
 
-beforeEach(() => sql`delete from realtime.messages`)
+const forget = () => sql`delete from realtime.messages`
+beforeEach(forget)
+
+/** A conversation of operator and client, of which everybody has been told. */
+async function settled(...members) {
+  const id = await world.conversation(...members)
+  await forget()
+  return id
+}
+
+/** Who was told that members changed, how often. */
+async function toldOfMembers() {
+  const events = await sql`select topic, event, private, extension, payload from realtime.messages order by topic`
+  for (const { payload, topic, ...rest } of events) {
+    assert.deepEqual([rest, Object.keys(payload)], [{ event: 'members', private: true, extension: 'broadcast' }, ['id']])
+  }
+  return events.map(({ topic }) => topic)
+}
 
 describe('live events', () => {
   test('a new row reaches the inbox of every member, and no other topic', async () => {
-    const id = await world.conversation()
+    const id = await settled()
     const [answer] = await send(operator, [row(id, 'hi', { metadata: { n: 1 } })])
     const events = await sql`select * from realtime.messages order by topic`
     assert.deepEqual(events.map((e) => e.topic), inboxes(operator, client))
@@ -28,7 +45,7 @@ describe('live events', () => {
   })
 
   test('duplicates, refusals and skipped rows are not announced', async () => {
-    const id = await world.conversation()
+    const id = await settled()
     const message = row(id)
     await send(operator, [message])
     await sql`delete from realtime.messages`
@@ -38,7 +55,7 @@ describe('live events', () => {
   })
 
   test('edits, deletes and system messages are announced as rows', async () => {
-    const id = await world.conversation()
+    const id = await settled()
     const message = row(id, 'a')
     await send(operator, [
       message,
@@ -55,7 +72,7 @@ describe('live events', () => {
   })
 
   test('a long row is announced without its contents', async () => {
-    const id = await world.conversation()
+    const id = await settled()
     const long = [row(id, 'x'.repeat(4097)), row(id, '€'.repeat(1366)), row(id, 'x', { metadata: { blob: 'x'.repeat(4097) } })]
     const short = row(id, 'x'.repeat(4096))
     const answers = await send(operator, [...long, short])
@@ -68,7 +85,7 @@ describe('live events', () => {
   })
 
   test('a receipt reaches every member once per change', async () => {
-    const id = await world.conversation()
+    const id = await settled()
     await send(operator, [row(id), row(id)])
     await sql`delete from realtime.messages`
     await ack(client, [{ conversation_id: id, delivered: 2, read: 1 }])
@@ -82,11 +99,60 @@ describe('live events', () => {
     }
   })
 
-  test('joining, a new role and leaving are no receipts', async () => {
+  test('who joins is told, and who is there already, each once in a transaction', async () => {
     const id = await world.conversation()
+    assert.deepEqual(await toldOfMembers(), inboxes(operator, client))
+    await forget()
+    const ensure = (members) => world.ways.http.call('service_role', 'chat_ensure', { conversation_id: id, members })
+    await ensure([{ user_id: stranger.id, role: 'guide' }])
+    assert.deepEqual(await toldOfMembers(), inboxes(operator, client, stranger))
+    await forget()
+    await ensure([{ user_id: stranger.id, role: 'guide' }])
+    assert.deepEqual(await toldOfMembers(), [], 'nothing has changed')
+  })
+
+  test('a new role is told to everybody there', async () => {
+    const id = await settled()
     await world.ways.http.call('service_role', 'chat_ensure', { conversation_id: id, members: [{ user_id: client.id, role: 'guest' }] })
+    assert.deepEqual(await toldOfMembers(), inboxes(operator, client))
+  })
+
+  test('who leaves is told, and who stays', async () => {
+    const id = await settled(operator, client, stranger)
+    await world.fetchAs('service_role', `chat_members?conversation_id=eq.${id}&user_id=eq.${client.id}`, { method: 'DELETE' })
+    assert.deepEqual(await toldOfMembers(), inboxes(operator, client, stranger))
+    await forget()
+    await world.fetchAs('service_role', `chat_conversations?id=eq.${id}`, { method: 'DELETE' })
+    assert.deepEqual(await toldOfMembers(), inboxes(operator, stranger))
+  })
+
+  test('what is undone is told to nobody, and does not count as told', async () => {
+    const id = await settled()
+    await sql.begin(async (tx) => {
+      await tx.savepoint(async (inner) => {
+        await inner`delete from chat_members where conversation_id = ${id}`
+        throw new Error('undo')
+      }).catch(() => {})
+      assert.equal((await tx`select from realtime.messages`).length, 0)
+      await tx`delete from chat_members where conversation_id = ${id} and user_id = ${client.id}`
+    })
+    assert.deepEqual(await toldOfMembers(), inboxes(operator, client))
+  })
+
+  test('one transaction tells each of its people once, and not more than a hundred', async () => {
+    const people = Array.from({ length: 150 }, uuid)
+    await sql.begin(async (tx) => {
+      for (const person of people) {
+        const members = [{ user_id: operator.id, role: 'operator' }, { user_id: person, role: 'client' }]
+        await tx`select chat_ensure(${`bulk-${person}`}, ${tx.json(members)})`
+      }
+    })
+    const told = await toldOfMembers()
+    assert.deepEqual([told.length, new Set(told).size, told.includes(inbox(operator))], [100, 100, true])
+    const id = await settled()
     await sql`delete from chat_members where conversation_id = ${id}`
-    assert.equal((await sql`select from realtime.messages`).length, 0)
+    assert.deepEqual(await toldOfMembers(), inboxes(operator, client), 'the next transaction begins anew')
+    await sql`delete from chat_conversations where id like 'bulk-%'`
   })
 
   const broken = {
@@ -97,7 +163,7 @@ describe('live events', () => {
     'has no schema': 'drop schema realtime cascade',
   }
   for (const [how, statement] of Object.entries(broken)) {
-    test(`messages and receipts are stored when realtime.send ${how}`, async () => {
+    test(`messages, receipts and members are stored when realtime.send ${how}`, async () => {
       const id = await world.conversation()
       await world.undone(async (tx) => {
         await tx.unsafe(statement)
@@ -107,6 +173,14 @@ describe('live events', () => {
         const acks = [{ conversation_id: id, delivered: 2, read: 1 }]
         const [answer] = await world.callIn(tx, 'chat_ack', { expected_user: operator.id, acks })
         assert.deepEqual([answer.delivered_seq, answer.read_seq], [2, 1])
+        await world.actAs(tx, 'service_role')
+        const members = [{ user_id: stranger.id, role: 'guide' }]
+        await world.callIn(tx, 'chat_ensure', { conversation_id: id, members })
+        const version = async () => (await tx`select ctid::text as v from chat_conversations where id = ${id}`)[0].v
+        const before = await version()
+        await tx`delete from chat_members where conversation_id = ${id} and user_id = ${client.id}`
+        assert.equal((await tx`select from chat_members where conversation_id = ${id}`).length, 2)
+        assert.notEqual(await version(), before, 'chat_list still names it to those who stay')
       })
     })
   }
@@ -130,7 +204,7 @@ describe('the policy on realtime.messages', () => {
   })
 
   test('and no other topic', async () => {
-    const id = await world.conversation()
+    const id = await settled()
     for (const topic of [inbox(operator), 'chat-user:', `${inbox(client)}x`, `chat:${id}x`, 'chat:', id, 'other']) {
       await probe(topic)
       assert.equal((await visible(client, topic)).length, 0, topic)
@@ -153,7 +227,7 @@ describe('the policy on realtime.messages', () => {
   })
 
   test('it cannot raise, whatever the token says', async () => {
-    const conversation = `chat:${await world.conversation()}`
+    const conversation = `chat:${await settled()}`
     await probe('other')
     await probe(conversation)
     for (const id of ['auth0|5f7c', '', `'; drop table x`, 'null']) {
@@ -162,7 +236,7 @@ describe('the policy on realtime.messages', () => {
   })
 
   test('a member sees who is on the topic of a conversation, nobody else does', async () => {
-    const topic = `chat:${await world.conversation()}`
+    const topic = `chat:${await settled()}`
     await probe(topic)
     for (const user of [operator, client]) {
       const seen = await visible(user, topic)
@@ -179,7 +253,7 @@ describe('the policy on realtime.messages', () => {
     })
 
   test('a member may say something there, nobody else may, and nothing but typing and presence', async () => {
-    const id = await world.conversation()
+    const id = await settled()
     for (const extension of ['broadcast', 'presence']) {
       await says(operator, `chat:${id}`, extension)
       for (const user of [stranger, 'anon']) await assert.rejects(says(user, `chat:${id}`, extension), { code: '42501' })
@@ -189,9 +263,10 @@ describe('the policy on realtime.messages', () => {
   })
 
   test('who is a member no more sees and says nothing there', async () => {
-    const id = await world.conversation()
-    await probe(`chat:${id}`)
+    const id = await settled()
     await sql`delete from chat_members where conversation_id = ${id} and user_id = ${client.id}`
+    await forget()
+    await probe(`chat:${id}`)
     assert.equal((await visible(client, `chat:${id}`)).length, 0)
     await assert.rejects(says(client, `chat:${id}`, 'broadcast'), { code: '42501' })
     assert.equal((await visible(operator, `chat:${id}`)).length, 2)

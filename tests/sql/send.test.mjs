@@ -228,6 +228,34 @@ for (const [way, { send }] of Object.entries(world.ways)) {
       assert.equal(await world.lastSeq(id), seq + 1)
     })
 
+    test('nobody takes the id that the delete of another\'s message will have', async () => {
+      await fresh()
+      const taken = (version) => message.id.replace(/^(.{14})./, `$1${version}`)
+      const own = row(id, 'of the client')
+      assert.deepEqual(statuses(await send(client, [own])), ['stored'])
+      const elsewhere = await world.conversation(client, stranger)
+      for (const version of ['8', '9']) {
+        const attempts = [
+          row(id, 'squat', { id: taken(version) }), row(elsewhere, 'squat', { id: taken(version) }),
+          row(id, 'squat', { id: taken(version), kind: 'edit', target_id: own.id }),
+          row(id, '', { id: taken(version), kind: 'delete', target_id: own.id }),
+          row(id, '', { id: taken(version), kind: 'delete', target_id: taken(version) }),
+        ]
+        for (const attempt of attempts) assert.deepEqual(statuses(await send(client, [attempt])), ['id_conflict'], JSON.stringify(attempt))
+      }
+      assert.deepEqual(statuses(await send(operator, [{ ...remove(message.id), id: taken('8') }])), ['stored'])
+      assert.equal((await stored(own.id)).deleted_at, null)
+    })
+
+    test('an id of any version is good for a message', async () => {
+      for (const version of '0123456789abcdef') {
+        const message = row(id, 'x', { id: uuid().replace(/^(.{14})./, `$1${version}`) })
+        assert.deepEqual(statuses(await send(client, [message])), ['stored'])
+        const deletes = message.id.replace(/^(.{14})./, version === '8' ? '$19' : '$18')
+        assert.deepEqual(statuses(await send(client, [{ ...remove(message.id), id: deletes }])), ['stored'])
+      }
+    })
+
     test('a tombstone keeps a late message away', async () => {
       const late = row(id, 'too late')
       const tombstone = { ...late, kind: 'delete', target_id: late.id, content: '' }

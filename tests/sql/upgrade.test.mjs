@@ -70,3 +70,33 @@ for (const name of ['first.sql']) {
     assert.deepEqual([await catalog(), await everything()], [fresh, grown])
   })
 }
+
+test('people write on while it is applied over an earlier version', { timeout: 120_000 }, async () => {
+  const { send, sync, ack } = world.ways.sql
+  for (let round = 0; round < 3; round++) {
+    await apply(rollback)
+    await apply(await read('first.sql'))
+    const ids = [await world.conversation(), await world.conversation()]
+    const works = [
+      () => send(operator, ids.map((id) => row(id))),
+      () => send(client, [...ids].reverse().map((id) => row(id))),
+      () => sync(client, Object.fromEntries(ids.map((id) => [id, { seq: 0, incarnation: null }])), 50),
+      () => ack(operator, ids.map((conversation_id) => ({ conversation_id, delivered: 1e6, read: 1 }))),
+      () => world.conversation(),
+    ]
+    let busy = true
+    const working = works.map(async (work) => {
+      while (busy) await work()
+    })
+    await send(operator, [row(ids[0])])
+    await apply(migration)
+    await send(operator, [row(ids[0])])
+    busy = false
+    await Promise.all(working)
+    for (const id of ids) {
+      const rows = await world.rows(id)
+      assert.deepEqual(rows.map((m) => m.seq), rows.map((_, index) => index + 1))
+    }
+  }
+  assert.deepEqual(await catalog(), fresh)
+})

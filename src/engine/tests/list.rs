@@ -250,6 +250,68 @@ fn membership_that_is_withdrawn_takes_the_line_and_the_cache() {
     assert_eq!(line(&world, &id), is(0, "secret"), "given back, and it stands on the screen");
 }
 
+/// Who takes part in this conversation changes, and everybody there is told.
+fn joins_or_leaves(world: &mut World, id: &str, change: impl FnOnce(&mut Vec<Value>)) {
+    change(world.server.members.entry(id.to_owned()).or_default());
+    world.server.rows.entry(id.to_owned()).or_default();
+    world.server.clock += 1;
+    let clock = world.server.clock;
+    world.server.changed.insert(id.to_owned(), clock);
+    world.server.live.push(("members", json!({})));
+    world.feed(Input::Timer);
+}
+
+fn member(user: &str, role: &str) -> Value {
+    json!({"user_id": user, "role": role, "delivered_seq": 0, "read_seq": 0})
+}
+
+#[test]
+fn who_is_added_or_removed_sees_it_within_a_moment_and_many_at_once_are_one_question() {
+    let mut world = with_list(3);
+    world.server.listed.clear();
+    for n in 4..=30 {
+        joins_or_leaves(&mut world, &booking(n), |members| members.push(member(OPERATOR, "operator")));
+    }
+    world.run_for(1_000);
+    assert_eq!((lines(&world).len(), line(&world, &booking(4))), (30, is(0, "-")));
+    assert_eq!(world.server.listed.len(), 1);
+    joins_or_leaves(&mut world, &booking(4), Vec::clear);
+    world.run_for(1_000);
+    assert!(!lines(&world).contains_key(&booking(4)));
+    assert_eq!((world.server.listed.len(), state(&world)), (2, "live"));
+}
+
+#[test]
+fn changes_of_members_that_never_end_hold_up_nothing() {
+    let mut world = with_list(3);
+    let id = booking(4);
+    joins_or_leaves(&mut world, &id, |members| members.push(member(OPERATOR, "operator")));
+    for _ in 0..10 {
+        world.run_for(100);
+        joins_or_leaves(&mut world, &booking(2), |_| {});
+    }
+    assert_eq!(line(&world, &id), is(0, "-"));
+}
+
+#[test]
+fn who_has_no_list_open_asks_for_the_conversations_that_are() {
+    let mut world = World::started();
+    said_by(&mut world, CLIENT, BOOKING, 1, "hello");
+    let asked = world.server.count("chat_sync");
+    joins_or_leaves(&mut world, BOOKING, |members| members.retain(|held| held["user_id"] != OPERATOR));
+    world.run_for(1_000);
+    assert_eq!(world.server.count("chat_sync"), asked + 1);
+    let refused =
+        |update: &Update| matches!(update, Update::Problem { error: Some(error), .. } if error.code == "forbidden");
+    assert!(world.updates.iter().any(refused));
+    joins_or_leaves(&mut world, BOOKING, |members| members.push(member(OPERATOR, "operator")));
+    world.run_for(1_000);
+    assert!(matches!(
+        world.updates.iter().rfind(|it| matches!(it, Update::Problem { .. })),
+        Some(Update::Problem { error: None, .. })
+    ));
+}
+
 #[test]
 fn what_does_not_add_up_is_asked_for_anew() {
     let mut world = with_list(5);

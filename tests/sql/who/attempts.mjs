@@ -48,6 +48,7 @@ export const DATA_API = [
         },
       },
       { name: 'under the id of another\'s message', may: NOBODY, reveals: secret, run: (s) => s.send({ id: s.messages.owner.id }) },
+      { name: 'under the id that a delete of it will have', may: NOBODY, run: (s) => s.send({ id: s.messages.owner.id.replace(/^(.{14})./, '$18') }) },
       { name: 'the own message once more', may: NOBODY, reveals: secret, run: (s) => s.send(s.mine), but: ['no token', 'forged token', 'stranger', 'service key'] },
       { name: 'into a conversation that is not there', may: NOBODY, run: (s) => s.send({ conversation_id: 'nowhere' }) },
       {

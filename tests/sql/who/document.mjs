@@ -49,8 +49,8 @@ ${table(['step', 'what comes of it'], steps)}
 
 **What Realtime keeps.** Realtime asks the policies when a channel is joined and when it gets a new token, and keeps the
 answer in between. For the inbox that does not matter: everybody may hear their own, always, and who is told what is decided
-row by row, in the trigger, from \`chat_members\` as it is at that moment. A removed member hears nothing more, on the same
-connection. The topic of a conversation, which carries nothing but typing and presence, is different: who has joined it hears
+row by row, in the trigger, from \`chat_members\` as it is at that moment. A removed member hears that something has
+changed and nothing more, on the same connection. The topic of a conversation, which carries nothing but typing and presence, is different: who has joined it hears
 and is heard there until the token is renewed, so keep tokens short (an hour is Supabase's default).
 
 What is said on that topic is said by a member, but Realtime does not say by which: a member could pretend that another one

@@ -8,7 +8,8 @@ const ANSWER_MS = 5000
 function textOf(data, isBinary) {
   if (!isBinary) return data.toString()
   const [topic, event, meta] = data.subarray(1, 4)
-  return `${data.subarray(5, 5 + topic)} ${data.subarray(5 + topic + event + meta)}`
+  const text = (from, length) => data.subarray(from, from + length)
+  return `${text(5, topic)} ${text(5 + topic, event)} ${data.subarray(5 + topic + event + meta)}`
 }
 
 export class Line {

@@ -32,6 +32,8 @@ export async function withdraw(world) {
     const gone = await server.request(`chat_members?conversation_id=eq.${id}&user_id=eq.${member.id}`, { method: 'DELETE' })
     assert.equal(gone.status, 204)
     note('the server deletes the row in `chat_members`', inWords(gone))
+    await line.until('members')
+    note('that a membership has changed', 'heard in the joined inbox, not which')
     const stored = await scene.stored()
 
     const expected = async (what, wanted, request) => {
