@@ -64,6 +64,8 @@ pub(super) struct Lane {
     attempts: u32,
     /// Probes since it was parked.
     probes: u32,
+    /// The last attempt failed as a whole request, for no reason of this lane.
+    failed_with_all: bool,
     fault: Option<Fault>,
     /// A refusal for lack of rights is believed only after one more try with a fresh token.
     pub forbidden_once: bool,
@@ -72,7 +74,15 @@ pub(super) struct Lane {
 impl Default for Lane {
     fn default() -> Self {
         let rows = LiteMap::new();
-        Self { rows, gate: Gate::Open, attempts: 0, probes: 0, fault: None, forbidden_once: false }
+        Self {
+            rows,
+            gate: Gate::Open,
+            attempts: 0,
+            probes: 0,
+            failed_with_all: false,
+            fault: None,
+            forbidden_once: false,
+        }
     }
 }
 
@@ -89,6 +99,16 @@ impl Lane {
             Gate::BackingOff { until } => Some(until),
             Gate::Parked { probe_at, .. } => probe_at,
         }
+    }
+
+    /// It waits because the server could not be used, and may be tried whenever somebody tries it anyway.
+    pub fn goes_along(&self) -> bool {
+        let waits = match self.gate {
+            Gate::Open => false,
+            Gate::BackingOff { .. } => true,
+            Gate::Parked { probe_at, .. } => probe_at.is_some(),
+        };
+        waits && self.failed_with_all && !self.stumbles()
     }
 
     pub fn is_parked(&self) -> bool {
@@ -156,6 +176,7 @@ impl Lane {
 
     /// An attempt failed in a way that may pass: wait, or park.
     pub fn failed(&mut self, now: u64, carried: &[Carried], failure: Failure, probe: Option<&mut fastrand::Rng>) {
+        self.failed_with_all = false;
         let pause = usize::try_from(self.attempts).ok().and_then(|attempt| BACKOFF_MS.get(attempt));
         self.attempts += 1;
         match pause {
@@ -168,6 +189,20 @@ impl Lane {
                 }
             }
             None => self.park(now, failure, probe),
+        }
+    }
+
+    /// [`Lane::failed`] as all lanes of the request did. One that only went along waits on as before.
+    pub fn failed_with_all(
+        &mut self,
+        now: u64,
+        carried: &[Carried],
+        failure: Failure,
+        probe: Option<&mut fastrand::Rng>,
+    ) {
+        if self.due_at().is_some_and(|at| at <= now) {
+            self.failed(now, carried, failure, probe);
+            self.failed_with_all = true;
         }
     }
 

@@ -8,8 +8,9 @@
 //!
 //! A lane that fails waits 1 s, 2 s, 4 s; then it is *parked*: its rows show as failed, keep their
 //! places, and go out when somebody retries, sends again, or things get better. A probe looks for
-//! that at random within 4 s, then 8 s, up to a minute. A *refused* row waits for a person; the
-//! lane goes on.
+//! that at random within 4 s, then 8 s, up to a minute. What waits because the server could not be
+//! used also goes along with the next request of another lane, which burns no attempt. A *refused*
+//! row waits for a person; the lane goes on.
 //!
 //! A row is *maybe sent* from the moment a request that carries it is built; only a row that came
 //! after this tab's first full read as the leader is known not to be. No row that may be sent is
@@ -287,13 +288,16 @@ impl Outbox {
         self.will_be_sent(rows)
     }
 
-    /// Lane after lane from its front, the oldest head first, as far as they fit: of those that are due, or of all.
+    /// Lane after lane from its front, the oldest head first, as far as they fit: of those that are due and then of
+    /// those that go along, or of all.
     fn carry(&self, due: Option<u64>, max_rows: usize, max_bytes: usize) -> Vec<Carried> {
-        let lanes = self.lanes.values().filter(|lane| due.is_none_or(|now| self.is_lane_due(lane, now)));
-        let mut heads: Vec<u64> = lanes.filter_map(Lane::head).collect();
+        let is_due = |lane: &Lane| due.is_none_or(|now| self.is_lane_due(lane, now));
+        let goes = |lane: &Lane| is_due(lane) || (lane.goes_along() && self.limit == self.most);
+        let lanes = self.lanes.values().filter(|lane| goes(lane));
+        let mut heads: Vec<(bool, u64)> = lanes.filter_map(|lane| Some((!is_due(lane), lane.head()?))).collect();
         heads.sort_unstable();
         let (mut rows, mut bytes) = (Vec::new(), 0);
-        for head in heads {
+        for (_, head) in heads {
             let Some((id, lane)) = self.lanes.iter().find(|(_, lane)| lane.head() == Some(head)) else { continue };
             let alone = due.is_some() && lane.stumbles();
             if alone && !rows.is_empty() {

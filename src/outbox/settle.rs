@@ -236,7 +236,7 @@ impl Outbox {
         for (conversation_id, rows) in lanes_of(flight) {
             if let Some(lane) = self.lanes.get_mut(&conversation_id) {
                 let probe = self.resume_on_reconnect.then_some(&mut self.rng);
-                lane.failed(now, rows, failure.clone(), probe);
+                lane.failed_with_all(now, rows, failure.clone(), probe);
             }
         }
     }

@@ -98,6 +98,72 @@ fn probes_start_anew_when_somebody_retries_or_a_row_got_through() {
     }
 }
 
+/// Lane "a" has failed as often as that, the last time now; then something in lane "b" is to be sent.
+fn one_failed(times: usize) -> (Outbox, u64) {
+    let mut outbox = filled(&["a", "a"]);
+    let mut now = 0;
+    for pause in [0, 1_000, 2_000, 4_000].into_iter().take(times) {
+        now += pause;
+        assert_eq!(take(&mut outbox, now), ["message 1", "message 2"]);
+        finish(&mut outbox, now, status(503));
+    }
+    outbox.add(3, envelope("b", 3));
+    (outbox, now)
+}
+
+#[test]
+fn what_waits_because_a_whole_request_failed_goes_along_with_the_next_one() {
+    for times in [1, 3, 4] {
+        let (mut outbox, now) = one_failed(times);
+        assert_eq!(take(&mut outbox, now), ["message 3", "message 1", "message 2"], "{times}");
+        finish(&mut outbox, now, answer(&[(3, "stored"), (1, "stored"), (2, "stored")]));
+        assert!(outbox.is_empty());
+    }
+}
+
+#[test]
+fn going_along_burns_no_attempt() {
+    for times in [1, 3, 4] {
+        let (mut outbox, now) = one_failed(times);
+        let before = outbox.rows("a");
+        let before: Vec<_> = before.into_iter().map(|(_, _, state)| state).collect();
+        let due = outbox.lanes.get("a").expect("a lane").due_at();
+        take(&mut outbox, now);
+        finish(&mut outbox, now, status(503));
+        let after: Vec<_> = outbox.rows("a").into_iter().map(|(_, _, state)| state).collect();
+        assert_eq!(after, before, "{times}");
+        assert_eq!(outbox.lanes.get("a").expect("a lane").due_at(), due);
+        assert_eq!(phases(&outbox, "b"), ["backing_off"]);
+    }
+}
+
+#[test]
+fn a_lane_with_a_reason_of_its_own_goes_along_with_nobody() {
+    let mut outbox = filled(&["a"]);
+    take(&mut outbox, 0);
+    finish(&mut outbox, 0, answer(&[(1, "no_conversation")]));
+    outbox.add(2, envelope("b", 2));
+    assert_eq!(take(&mut outbox, 0), ["message 2"]);
+}
+
+#[test]
+fn a_lane_that_the_server_stumbled_over_goes_along_with_nobody() {
+    let mut outbox = filled(&["a"]);
+    take(&mut outbox, 0);
+    finish(&mut outbox, 0, coded(500, "XX000"));
+    outbox.add(2, envelope("b", 2));
+    assert_eq!(take(&mut outbox, 0), ["message 2"]);
+}
+
+#[test]
+fn what_shall_not_resume_by_itself_goes_along_with_nobody() {
+    let mut outbox = Outbox::new(false, 1);
+    outbox.add(1, envelope("a", 1));
+    park(&mut outbox, 0);
+    outbox.add(2, envelope("b", 2));
+    assert_eq!(take(&mut outbox, 8_000), ["message 2"]);
+}
+
 #[test]
 fn a_page_that_knows_it_is_offline_probes_nothing() {
     let mut outbox = filled(&["a"]);
@@ -105,7 +171,7 @@ fn a_page_that_knows_it_is_offline_probes_nothing() {
     outbox.set_online(false);
     assert_eq!((outbox.deadline(), outbox.is_due(u64::MAX)), (None, false));
     outbox.add(2, envelope("b", 2));
-    assert_eq!(take(&mut outbox, 8_000_000), ["message 2"], "the rhythm runs offline, too");
+    assert_eq!(take(&mut outbox, 8_000_000), ["message 2", "message 1"], "the rhythm runs offline, too");
     outbox.abandon();
     outbox.set_online(true);
     assert!(outbox.is_due(8_000_000));
