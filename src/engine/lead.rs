@@ -333,10 +333,16 @@ impl Engine {
             TabMessage::TakenBack { conversation_id, id } => {
                 self.updates.push_back(Update::TakenBack { conversation_id, id });
             }
-            TabMessage::Problem { conversation_id, error } => self.hear_problem(conversation_id, error),
-            TabMessage::Listed { patch } => self.hear_list(*patch),
-            TabMessage::Rows { generation, all, rows } if self.watch.follows(generation) => self.hear_rows(all, rows),
-            TabMessage::People { conversation_id, people } => self.hear_people(&conversation_id, people),
+            // Of one that was robbed and does not know it: what it remembers is of then.
+            TabMessage::Problem { generation, .. }
+            | TabMessage::Listed { generation, .. }
+            | TabMessage::Rows { generation, .. }
+            | TabMessage::People { generation, .. }
+                if !self.watch.follows(generation) => {}
+            TabMessage::Problem { conversation_id, error, .. } => self.hear_problem(conversation_id, error),
+            TabMessage::Listed { patch, .. } => self.hear_list(*patch),
+            TabMessage::Rows { all, rows, .. } => self.hear_rows(all, rows),
+            TabMessage::People { conversation_id, people, .. } => self.hear_people(&conversation_id, people),
             TabMessage::Older { conversation_id, before, answer, error } => {
                 self.hear_older(&conversation_id, before, &answer, error);
             }

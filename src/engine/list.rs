@@ -98,7 +98,8 @@ impl Engine {
         self.listing.reset |= !self.listing.loaded;
         // All of it in one transaction, with what the next request asks from.
         self.batch = Some(Vec::new());
-        let mut kept = self.saving.is_empty();
+        let before: Vec<String> = self.saving.keys().cloned().collect();
+        let mut kept = before.is_empty();
         for (id, synced) in synced {
             let merged = matches!(synced, Synced::Merged(_));
             self.synced(id.clone(), synced);
@@ -110,7 +111,8 @@ impl Engine {
             operations.push(Operation::Put { table: Table::Meta, value: record });
         }
         let place = |id: &String| self.sync.get(id).map(|held| (id.clone(), held.low, held.cursor));
-        let saved = self.saving.keys().filter(|id| !self.saves(id)).filter_map(place).collect();
+        // What was being written before is not in this transaction.
+        let saved = self.saving.keys().filter(|id| !before.contains(id)).filter_map(place).collect();
         self.store(Request::SaveAll { saved }, Transaction::relaxed(operations).of_generation(generation));
     }
 
@@ -122,13 +124,6 @@ impl Engine {
         for (conversation_id, low, cursor) in saved {
             self.rows_saved(&conversation_id, low, cursor, result.clone().map(|_| Vec::new()));
         }
-    }
-
-    /// What is known of the conversation is on its way to the database by itself.
-    fn saves(&self, id: &str) -> bool {
-        let alone =
-            |request: &Request| matches!(request, Request::SaveRows { conversation_id, .. } if conversation_id == id);
-        self.requests.values().any(alone)
     }
 
     pub(super) fn list_failed(&mut self, problem: Problem) {
@@ -181,14 +176,17 @@ impl Engine {
         }
         let upserts: Vec<Value> = changed.iter().filter_map(|id| self.line_of(self.sync.get(id)?)).collect();
         let patch = ListPatch { reset, loaded, upserts, removes };
-        if self.listing.elsewhere {
-            self.tell(TabMessage::Listed { patch: Box::new(patch.clone()) });
+        if let Some(generation) = self.role.generation().filter(|_| self.listing.elsewhere) {
+            self.tell(TabMessage::Listed { generation, patch: Box::new(patch.clone()) });
         }
         self.say_list(patch);
     }
 
     fn say_list(&mut self, patch: ListPatch) {
         self.listing.loaded |= patch.loaded;
+        if patch.loaded {
+            self.listing.problem = None;
+        }
         if self.listing.on {
             self.updates.push_back(Update::Conversations { patch });
         }

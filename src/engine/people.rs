@@ -120,10 +120,11 @@ impl Engine {
 
     fn tell_people(&mut self, conversation_id: &str) {
         let shown_elsewhere = self.screens.conversations().any(|id| id == conversation_id);
-        if shown_elsewhere && self.role.generation().is_some() {
+        if let Some(generation) = self.role.generation().filter(|_| shown_elsewhere) {
             let people =
                 self.people.list(conversation_id).map(|(user_id, types)| (user_id.to_owned(), types)).collect();
-            self.tell(TabMessage::People { conversation_id: conversation_id.to_owned(), people });
+            let conversation_id = conversation_id.to_owned();
+            self.tell(TabMessage::People { generation, conversation_id, people });
         }
     }
 

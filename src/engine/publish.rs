@@ -233,9 +233,7 @@ impl Engine {
 
     /// To the observer of this tab, and to those who show the conversation elsewhere.
     fn say_problem(&mut self, conversation_id: Option<String>, error: Option<Problem>) {
-        if let Some(conversation_id) = &conversation_id
-            && self.role.generation().is_some()
-        {
+        if let Some(conversation_id) = &conversation_id {
             self.tell_problem(conversation_id);
         }
         if conversation_id.as_ref().is_none_or(|id| self.shown.contains_key(id)) {
@@ -244,9 +242,11 @@ impl Engine {
     }
 
     pub(super) fn tell_problem(&mut self, conversation_id: &str) {
+        let Some(generation) = self.role.generation() else { return };
         let error = self.problem_of(Some(conversation_id));
         let error = error.map(|problem| (problem.code.clone(), problem.message.clone()));
-        self.tell(TabMessage::Problem { conversation_id: conversation_id.to_owned(), error });
+        let conversation_id = conversation_id.to_owned();
+        self.tell(TabMessage::Problem { generation, conversation_id, error });
     }
 
     /// What the leader knows of a conversation that is shown here.

@@ -302,16 +302,17 @@ impl Conversation {
 
     /// What the server holds as our own watermarks.
     pub fn acknowledged(&mut self, user_id: &str, delivered_seq: u64, read_seq: u64) {
-        let role = self.role(user_id).unwrap_or_default().to_owned();
+        let Some(role) = self.role(user_id).map(str::to_owned) else { return };
         self.take_receipt(Member { user_id: user_id.to_owned(), role, delivered_seq, read_seq });
     }
 
-    /// Up to where somebody of another role has stored and read, or everybody: what the ticks show.
+    /// Up to where somebody of another role has stored and read, or everybody: what the ticks show. Before it is known
+    /// which role is our own, nobody's is another.
     pub fn watermarks(&self, user_id: &str, of_all: bool) -> (u64, u64) {
-        let role = self.role(user_id);
+        let Some(role) = self.role(user_id) else { return (0, 0) };
         let mut marks = None;
         for member in &self.members {
-            if member.user_id == user_id || Some(member.role.as_str()) == role {
+            if member.user_id == user_id || member.role == role {
                 continue;
             }
             let (delivered, read) = marks.unwrap_or((member.delivered_seq, member.read_seq));

@@ -29,7 +29,7 @@ const FIRST_PAGES: usize = 4;
 /// Before rows that the database refused are asked for again: twice this, then longer from time to time.
 const UNSAVED_PAUSE_MS: u64 = 2_500;
 /// Losses that give no signal are found after this long while the live channel is ready.
-const RECONCILE_LIVE_MS: std::ops::Range<u64> = 30_000..60_000;
+pub const RECONCILE_LIVE_MS: std::ops::Range<u64> = 30_000..60_000;
 /// The same while there is no live channel.
 const RECONCILE_POLL_MS: std::ops::Range<u64> = 5_000..10_000;
 

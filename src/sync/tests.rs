@@ -599,3 +599,22 @@ fn what_a_following_tab_has_read_is_known_also_when_it_comes_before_the_cache_is
     sync.restore(anew);
     assert_eq!(sync.track("b1").read, 0, "of another conversation nothing was read");
 }
+
+#[test]
+fn who_is_of_another_role_is_not_known_before_our_own_is() {
+    let mut sync = Sync::new(1);
+    let member = |user: &str, role: &str, seq| Member {
+        user_id: user.into(),
+        role: role.into(),
+        delivered_seq: seq,
+        read_seq: seq,
+    };
+    let held = sync.track("b1");
+    held.take_receipt(member("a colleague", "operator", 5));
+    held.acknowledged("me", 5, 5);
+    assert_eq!(held.watermarks("me", false), (0, 0));
+    held.take_receipt(member("me", "operator", 5));
+    assert_eq!(held.watermarks("me", false), (0, 0));
+    held.take_receipt(member("you", "client", 3));
+    assert_eq!(held.watermarks("me", false), (3, 3));
+}

@@ -46,7 +46,7 @@ pub enum TabMessage {
     /// What a tab shows to somebody; told again at every beat of the leader.
     Screen { from: u64, conversations: Vec<String> },
     /// Who is there, and whether they type.
-    People { conversation_id: String, people: Vec<(String, bool)> },
+    People { generation: u64, conversation_id: String, people: Vec<(String, bool)> },
     /// Somebody types in a following tab, or not any more.
     Typing { conversation_id: String, on: bool },
     /// A tab has shown it up to here on a visible screen.
@@ -56,11 +56,11 @@ pub enum TabMessage {
     /// The server's answer to that, or why there is none, by code and sentence.
     Older { conversation_id: String, before: u64, answer: Value, error: Option<(String, String)> },
     /// What is wrong with a conversation that a tab shows, by code and sentence; nothing when it has passed.
-    Problem { conversation_id: String, error: Option<(String, String)> },
+    Problem { generation: u64, conversation_id: String, error: Option<(String, String)> },
     /// A tab shows the list of all conversations: keep it.
     List,
     /// What changes in it.
-    Listed { patch: Box<ListPatch> },
+    Listed { generation: u64, patch: Box<ListPatch> },
     /// Somebody's act, for the leader to perform; told again until it is answered.
     Act { from: u64, op: u32, act: Value },
     /// It is committed, or refused by code and sentence.
@@ -100,12 +100,20 @@ impl TabMessage {
                 let conversations = list(conversations.iter().map(|id| id.as_str().into()));
                 ("screen", vec![("from", (*from).into()), ("conversations", conversations)])
             }
-            TabMessage::People { conversation_id, people } => {
+            TabMessage::People { generation, conversation_id, people } => {
                 let person = |(user_id, typing): &(String, bool)| {
                     object(vec![("user_id", user_id.as_str().into()), ("typing", (*typing).into())])
                 };
                 let people = list(people.iter().map(person));
-                ("people", vec![("conversation_id", conversation_id.as_str().into()), ("people", people)])
+                let conversation_id = conversation_id.as_str().into();
+                (
+                    "people",
+                    vec![
+                        ("generation", (*generation).into()),
+                        ("conversation_id", conversation_id),
+                        ("people", people),
+                    ],
+                )
             }
             TabMessage::Typing { conversation_id, on } => {
                 ("typing", vec![("conversation_id", conversation_id.as_str().into()), ("on", (*on).into())])
@@ -125,11 +133,20 @@ impl TabMessage {
                     ("error", from_error(error)),
                 ],
             ),
-            TabMessage::Problem { conversation_id, error } => {
-                ("problem", vec![("conversation_id", conversation_id.as_str().into()), ("error", from_error(error))])
+            TabMessage::Problem { generation, conversation_id, error } => {
+                let conversation_id = conversation_id.as_str().into();
+                let error = from_error(error);
+                (
+                    "problem",
+                    vec![("generation", (*generation).into()), ("conversation_id", conversation_id), ("error", error)],
+                )
             }
             TabMessage::List => ("list", Vec::new()),
-            TabMessage::Listed { patch } => ("listed", ListPatch::clone(patch).fields()),
+            TabMessage::Listed { generation, patch } => {
+                let mut fields = ListPatch::clone(patch).fields();
+                fields.push(("generation", (*generation).into()));
+                ("listed", fields)
+            }
             TabMessage::Act { from, op, act } => {
                 ("act", vec![("from", (*from).into()), ("op", (*op).into()), ("act", act.clone())])
             }
@@ -146,6 +163,7 @@ impl TabMessage {
         let conversation_id = || owned(value, "conversation_id");
         let before = || number(value, "before").filter(|seq| *seq > 0);
         let from = || number(value, "from");
+        let generation = || number(value, "generation");
         let op = || u32::try_from(number(value, "op")?).ok();
         Some(match text(value, "t")? {
             "ping" => TabMessage::Ping,
@@ -153,7 +171,7 @@ impl TabMessage {
                 status: ConnectionStatus::parse(text(value, "status")?)?,
                 visible: value.get("visible")?.as_bool()?,
                 polling: value.get("polling")?.as_bool()?,
-                generation: number(value, "generation")?,
+                generation: generation()?,
             }),
             "yield" => TabMessage::Yield,
             "left" => TabMessage::Left,
@@ -166,7 +184,7 @@ impl TabMessage {
             },
             "follow" => TabMessage::Follow,
             "rows" => TabMessage::Rows {
-                generation: number(value, "generation")?,
+                generation: generation()?,
                 all: value.get("all")?.as_bool()?,
                 rows: value.get("rows")?.as_array()?.iter().filter_map(RowState::from_value).collect(),
             },
@@ -182,6 +200,7 @@ impl TabMessage {
             "people" => {
                 let person = |person: &Value| Some((owned(person, "user_id")?, person.get("typing")?.as_bool()?));
                 TabMessage::People {
+                    generation: generation()?,
                     conversation_id: conversation_id()?,
                     people: items(value, "people").iter().filter_map(person).collect(),
                 }
@@ -195,9 +214,15 @@ impl TabMessage {
                 answer: value.get("answer")?.clone(),
                 error: to_error(value)?,
             },
-            "problem" => TabMessage::Problem { conversation_id: conversation_id()?, error: to_error(value)? },
+            "problem" => TabMessage::Problem {
+                generation: generation()?,
+                conversation_id: conversation_id()?,
+                error: to_error(value)?,
+            },
             "list" => TabMessage::List,
-            "listed" => TabMessage::Listed { patch: Box::new(ListPatch::from_value(value)?) },
+            "listed" => {
+                TabMessage::Listed { generation: generation()?, patch: Box::new(ListPatch::from_value(value)?) }
+            }
             "act" => TabMessage::Act { from: from()?, op: op()?, act: value.get("act")?.clone() },
             "acted" => TabMessage::Acted { from: from()?, op: op()?, error: to_error(value)? },
             _ => return None,

@@ -209,11 +209,12 @@ fn every_message() -> Vec<TabMessage> {
         TabMessage::AskOlder { conversation_id: id(), before: 51 },
         TabMessage::Older { conversation_id: id(), before: 51, answer: json!([{"status": "ok"}]), error: None },
         TabMessage::Older { conversation_id: id(), before: 51, answer: json::Value::Null, error: Some(error()) },
-        TabMessage::Problem { conversation_id: id(), error: Some(error()) },
-        TabMessage::Problem { conversation_id: id(), error: None },
+        TabMessage::Problem { generation: 7, conversation_id: id(), error: Some(error()) },
+        TabMessage::Problem { generation: 7, conversation_id: id(), error: None },
         TabMessage::Act { from: (1 << 53) - 1, op: 7, act: json!({"act": "retry", "conversation_id": "b1"}) },
         TabMessage::List,
         TabMessage::Listed {
+            generation: 7,
             patch: Box::new(ListPatch {
                 reset: true,
                 loaded: true,

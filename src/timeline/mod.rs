@@ -81,11 +81,12 @@ impl Timeline {
         }
     }
 
-    /// Forget what the server stored; what is on its way stays.
+    /// Forget what the server stored, and who has read it; what is on its way stays.
     pub fn reset(&mut self) {
         self.stored.clear();
         self.places.clear();
         self.amendments.clear();
+        (self.delivered, self.read) = (0, 0);
         self.changed = self.pending.iter().map(Pending::order).collect();
         self.removed.clear();
         self.reset = true;

@@ -297,3 +297,14 @@ fn an_edit_that_the_server_emptied_for_a_later_delete_changes_nothing() {
     assert!(timeline.put(amendment(3, Kind::Delete, 1, "")).is_some());
     assert!(timeline.put(amendment(4, Kind::Edit, 1, "too late")).is_none());
 }
+
+#[test]
+fn what_others_have_read_of_another_conversation_of_this_name_says_nothing_of_this_one() {
+    let mut timeline = timeline();
+    timeline.put(stored(5, 5, "me"));
+    timeline.set_watermarks(5, 5);
+    assert_eq!(shown(timeline.take_patch()), [(5, "message 5 read".into())]);
+    timeline.reset();
+    timeline.put(stored(1, 6, "me"));
+    assert_eq!(shown(timeline.take_patch()), [(1, "message 6 sent".into())]);
+}

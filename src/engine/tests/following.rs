@@ -12,6 +12,7 @@ use crate::{
     json::{Value, text},
     message::MessageId,
     store::Table,
+    sync::ListPatch,
     tabs::TabMessage,
 };
 
@@ -490,4 +491,27 @@ fn a_conversation_that_is_made_later_comes_to_the_tab_that_shows_it_whoever_lead
     browser.run_for(61_000);
     let shows = |update: &Update| matches!(update, Update::Messages { conversation_id, patch } if conversation_id == "b9" && !patch.upserts.is_empty());
     assert!(browser.tabs[1].world.updates.iter().any(shows));
+}
+
+#[test]
+fn what_a_leader_says_that_was_robbed_and_does_not_know_it_is_not_believed() {
+    let mut browser = Browser::with_tabs(2);
+    browser.command(1, Command::List { on: true });
+    browser.run_for(1_000);
+    let generation = browser.role(0).generation().expect("it leads") - 1;
+    let conversation_id = || BOOKING.to_owned();
+    let patch = ListPatch { reset: true, loaded: true, ..ListPatch::default() };
+    browser.tabs[1].world.updates.clear();
+    for message in [
+        TabMessage::Listed { generation, patch: Box::new(patch) },
+        TabMessage::People { generation, conversation_id: conversation_id(), people: vec![(CLIENT.into(), true)] },
+        TabMessage::Problem {
+            generation,
+            conversation_id: conversation_id(),
+            error: Some(("forbidden".into(), "not yours".into())),
+        },
+    ] {
+        browser.at(1, |tab| tab.feed(Input::Heard(message)));
+    }
+    assert!(browser.tabs[1].world.updates.is_empty());
 }

@@ -449,3 +449,40 @@ fn what_was_left_over_is_fetched_also_by_the_next_page() {
     );
     assert_eq!(world.store.table(Table::Messages).count(), 1);
 }
+
+#[test]
+fn what_is_not_written_yet_is_not_acknowledged_however_many_answers_come() {
+    let mut world = with_list(3);
+    world.live = false;
+    world.holds_writes = true;
+    for n in 1..=2 {
+        world.server.post(&booking(2), CLIENT, &message_id(n), "missed");
+        world.run_for(61_000);
+    }
+    let delivered = |world: &World| world.server.members[&booking(2)][0]["delivered_seq"].as_u64();
+    assert_eq!((line(&world, &booking(2)), delivered(&world)), (is(2, "missed"), Some(0)));
+    world.holds_writes = false;
+    world.release_writes(Vec::new());
+    world.run_for(2_000);
+    assert_eq!(delivered(&world), Some(2));
+}
+
+#[test]
+fn a_tab_that_could_not_load_the_list_and_follows_now_shows_it_without_an_error() {
+    let mut browser = Browser::with_tabs(2);
+    let leader = browser.leader().unwrap();
+    browser.at(leader, |tab| tab.online = false);
+    browser.command(leader, Command::List { on: true });
+    browser.run_for(1_000);
+    let error = |browser: &Browser| {
+        let said =
+            |update: &Update| if let Update::ListState { error, .. } = update { Some(error.is_some()) } else { None };
+        browser.tabs[leader].world.updates.iter().filter_map(said).next_back()
+    };
+    assert_eq!(error(&browser), Some(true));
+    browser.at(leader, |tab| tab.feed(Input::LockLost));
+    browser.run_for(30_000);
+    assert_ne!(browser.leader(), Some(leader));
+    assert_eq!(lines(&browser.tabs[leader].world).len(), 1);
+    assert_eq!(error(&browser), Some(false));
+}

@@ -72,9 +72,11 @@ faults! {
     HalfOpen: "socket half open",
     ConnectFails: "socket does not open",
     JoinRefused: "join refused",
-    ReadyLate: "ready signal late or absent",
-    ReadyAgain: "second ready signal without warning",
+    ReadyLate: "ready signal late",
+    ReadyMissing: "ready signal missing",
+    ReadyAgain: "second ready signal, after a silent loss",
     ReplicationLost: "live event lost with its replication, in silence",
+    TypingLost: "typing event lost",
     StoreFails: "transaction aborted",
     StoreFull: "storage full",
     StoreLost: "connection to the database lost",
@@ -85,6 +87,8 @@ faults! {
     Retention: "rows deleted by retention",
     Restore: "server set back to a copy",
     Expelled: "membership taken and given back",
+    Invited: "membership given",
+    Withdrawn: "membership taken for good",
 }
 
 const COUNT: usize = Fault::ALL.len();

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use surechat::json::{Value, number, text};
-
-use crate::{Broken, broken, disk::Disk, screen::View, server::Server};
+use crate::{Broken, broken, disk::Disk, server::Server};
 
 #[derive(Clone, Default)]
 pub struct Reference {
@@ -161,48 +159,6 @@ impl Reference {
                     return Err(broken("server order is send order", detail));
                 }
                 *lane = (order, &row.id);
-            }
-        }
-        Ok(())
-    }
-
-    /// The view shows what the server has: nothing else, nothing less from its first row on.
-    /// `low` is where the cache begins, of whose rows perhaps none is a message; `echoes` are messages with an edit that
-    /// is not sent.
-    pub fn check_view(
-        &self,
-        conversation: &str,
-        view: &View,
-        server: &Server,
-        low: u64,
-        echoes: &BTreeSet<String>,
-    ) -> Result<(), Broken> {
-        let Some(held) = server.conversation(conversation) else { return Ok(()) };
-        let shown: Vec<&Value> = view.stored().map(|(_, message)| message).collect();
-        let first = shown.iter().find_map(|message| number(message, "seq")).unwrap_or(low);
-        let rows: Vec<_> = held.rows.iter().filter(|row| row.kind == "message" && row.seq >= first).collect();
-        let wrong =
-            |detail: String| Err(broken("every view shows what the server has", format!("{conversation}: {detail}")));
-        for row in &rows {
-            let Some(message) = view.find(&row.id) else {
-                let seqs: Vec<u64> = shown.iter().filter_map(|message| number(message, "seq")).collect();
-                return wrong(format!("{} #{} is not shown among {seqs:?}", row.id, row.seq));
-            };
-            if number(message, "seq") != Some(row.seq) {
-                return wrong(format!("{} #{} is shown at {:?}", row.id, row.seq, number(message, "seq")));
-            }
-            if text(message, "content") != Some(&row.content) && !echoes.contains(&row.id) {
-                let shown = text(message, "content");
-                return wrong(format!("{} #{} shows {shown:?} instead of {:?}", row.id, row.seq, row.content));
-            }
-            if message.get("deleted_at").is_some_and(|at| at.as_str().is_some()) != row.deleted {
-                return wrong(format!("{} #{} is deleted on one side only", row.id, row.seq));
-            }
-        }
-        for message in shown {
-            let id = text(message, "id").unwrap_or_default();
-            if !server.has(id) && !server.taken_away.contains(id) {
-                return wrong(format!("{id} is shown as stored and is not on the server"));
             }
         }
         Ok(())

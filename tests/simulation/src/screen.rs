@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use surechat::{
-    engine::{Problem, Update},
+    engine::{Person, Problem, Update},
     health::ConnectionStatus,
     json::{Value, owned, text},
     message::DeliveryStatus,
-    sync::SyncState,
+    sync::{ListPatch, SyncState},
     timeline::Patch,
 };
 
@@ -23,6 +23,8 @@ pub struct Screen {
     delivery: BTreeMap<String, Said>,
     pub answers: BTreeMap<u32, Result<Value, Problem>>,
     pub closed: bool,
+    /// The list of all conversations, while it is shown.
+    pub list: Option<List>,
     /// There is no database, or not any more: the page is to be loaded anew.
     pub lacks_storage: bool,
 }
@@ -36,6 +38,15 @@ pub struct View {
     places: BTreeMap<String, u64>,
     /// How far each own message got, apart from changes of it that are on their way.
     ticks: BTreeMap<String, u8>,
+    pub has_older: Option<bool>,
+    pub people: Vec<Person>,
+}
+
+#[derive(Clone, Default)]
+pub struct List {
+    pub loaded: bool,
+    pub lines: BTreeMap<String, Value>,
+    pub error: Option<Problem>,
 }
 
 #[derive(Clone, Copy)]
@@ -99,7 +110,11 @@ impl Screen {
                     view.apply(patch)?;
                 }
             }
-            Update::History { .. } => {}
+            Update::History { conversation_id, has_older } => {
+                if let Some(view) = self.views.get_mut(&conversation_id) {
+                    view.has_older = Some(has_older);
+                }
+            }
             Update::Pending { total, conversations } => {
                 self.pending = total;
                 self.pending_by = conversations;
@@ -121,8 +136,22 @@ impl Screen {
                     None => self.problems.remove(&conversation_id),
                 };
             }
-            Update::People { .. } | Update::Drained { .. } | Update::TakenBack { .. } => {}
-            Update::Conversations { .. } | Update::ListState { .. } => {}
+            Update::People { conversation_id, people } => {
+                if let Some(view) = self.views.get_mut(&conversation_id) {
+                    view.people = people;
+                }
+            }
+            Update::Conversations { patch } => {
+                if let Some(list) = &mut self.list {
+                    list.apply(patch)?;
+                }
+            }
+            Update::ListState { error, .. } => {
+                if let Some(list) = &mut self.list {
+                    list.error = error;
+                }
+            }
+            Update::Drained { .. } | Update::TakenBack { .. } => {}
             Update::Storage { durable } => self.lacks_storage = !durable,
             Update::Done { op, result } => return self.answered(op, Ok(result)),
             Update::Failed { op, error } => return self.answered(op, Err(error)),
@@ -150,6 +179,25 @@ impl Screen {
         }
         let highest = said.map_or(status, |said| said.highest.max(status));
         self.delivery.insert(id.to_owned(), Said { last: (status, refused), highest });
+        Ok(())
+    }
+}
+
+impl List {
+    fn apply(&mut self, patch: ListPatch) -> Result<(), Broken> {
+        if patch.reset {
+            self.lines.clear();
+        }
+        self.loaded |= patch.loaded;
+        for id in &patch.removes {
+            self.lines.remove(id);
+        }
+        for line in patch.upserts {
+            let Some(id) = owned(&line, "id") else {
+                return Err(broken("a line of the list has an id", format!("{line}")));
+            };
+            self.lines.insert(id, line);
+        }
         Ok(())
     }
 }

@@ -11,7 +11,11 @@ use std::{
     time::Instant,
 };
 
-use simulation::{Broken, broken, faults::Fault, world::World};
+use simulation::{
+    Broken, broken,
+    faults::Fault,
+    world::{PERIOD_MS, World},
+};
 
 const THREADS: u64 = 2;
 const MOST_VIOLATIONS: usize = 500;
@@ -28,6 +32,7 @@ struct Tally {
     worlds: u64,
     steps: u64,
     faults: Vec<u64>,
+    slowest: u64,
     violations: Vec<(u64, Broken)>,
 }
 
@@ -73,6 +78,7 @@ fn work(options: &Options, next: &AtomicU64, tally: &Mutex<Tally>) {
         let Ok(mut tally) = tally.lock() else { return };
         tally.worlds += 1;
         tally.steps += world.steps;
+        tally.slowest = tally.slowest.max(world.slowest);
         for (sum, count) in tally.faults.iter_mut().zip(world.weather.counts) {
             *sum += count;
         }
@@ -89,6 +95,11 @@ fn report(tally: &Tally, seconds: f64) {
     println!("worlds      {:>12}", tally.worlds);
     println!("steps       {:>12}", tally.steps);
     println!("seconds     {seconds:>12.1}");
+    println!(
+        "slowest     {:>12.1}   seconds until every screen was right; the period is {}",
+        tally.slowest as f64 / 1_000.0,
+        PERIOD_MS / 1_000
+    );
     println!("faults");
     for (fault, count) in Fault::ALL.iter().zip(&tally.faults) {
         println!("  {:<46}{count:>12}", fault.text());

@@ -1,6 +1,7 @@
 //! The server, as the migration in `supabase/migrations` behaves: `chat_send`, `chat_sync` and `chat_ack`, and the live
 //! events that its triggers send. `tests/sql` holds the real one to the same rules.
 
+mod list;
 mod receipts;
 mod send;
 mod sync;
@@ -23,6 +24,8 @@ pub struct Server {
     /// Where each message id is: the primary key.
     places: BTreeMap<String, (String, u64)>,
     incarnations: u32,
+    /// Of the newest transaction.
+    transaction: u64,
     /// Rows of a first page.
     pub page_rows: u64,
     /// Rows of one `chat_sync`.
@@ -33,6 +36,8 @@ pub struct Server {
     pub conflicts: BTreeSet<String>,
     /// Acts that cannot be undone, for the reference: ids that a restore took away, or retention deleted.
     pub taken_away: BTreeSet<String>,
+    /// Those of them that retention deleted: who has such a row may keep it.
+    pub expired: BTreeSet<String>,
 }
 
 #[derive(Clone, Default)]
@@ -42,6 +47,12 @@ pub struct Conversation {
     /// By `seq`.
     pub rows: Vec<Row>,
     pub members: Vec<Member>,
+    /// The transaction that changed it last.
+    changed: u64,
+    /// Retention was at work here.
+    pub has_expired: bool,
+    /// Somebody was put out, and what that member had read counts no more.
+    pub has_lost_members: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +69,8 @@ pub struct Row {
     pub created_at: Time,
     pub edited: bool,
     pub deleted: bool,
+    /// The transaction that wrote it last.
+    changed: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +79,8 @@ pub struct Member {
     pub role: String,
     pub delivered: u64,
     pub read: u64,
+    /// The transaction that changed it last.
+    changed: u64,
 }
 
 /// A broadcast to a user's inbox.
@@ -96,11 +111,13 @@ impl Default for Server {
             conversations: BTreeMap::new(),
             places: BTreeMap::new(),
             incarnations: 0,
+            transaction: 2,
             page_rows: 50,
             row_limit: 200,
             live: Vec::new(),
             conflicts: BTreeSet::new(),
             taken_away: BTreeSet::new(),
+            expired: BTreeSet::new(),
         }
     }
 }
@@ -108,16 +125,18 @@ impl Default for Server {
 impl Server {
     /// `chat_ensure`: somebody who is new here starts at the end.
     pub fn ensure(&mut self, id: &str, members: &[(&str, &str)]) {
+        let changed = self.begin();
         if !self.conversations.contains_key(id) {
             self.incarnations += 1;
             let incarnation = format!("{:08x}-0000-4000-8000-000000000000", self.incarnations);
-            self.conversations.insert(id.to_owned(), Conversation { incarnation, ..Conversation::default() });
+            self.conversations.insert(id.to_owned(), Conversation { incarnation, changed, ..Conversation::default() });
         }
         let Some(conversation) = self.conversations.get_mut(id) else { return };
         for (user, role) in members {
             if conversation.member(user).is_none() {
                 let (delivered, read) = (conversation.last_seq, conversation.last_seq);
-                conversation.members.push(Member { user: (*user).into(), role: (*role).into(), delivered, read });
+                let (user, role) = ((*user).to_owned(), (*role).to_owned());
+                conversation.members.push(Member { user, role, delivered, read, changed });
                 conversation.members.sort_by(|one, other| one.user.cmp(&other.user));
             }
         }
@@ -126,6 +145,7 @@ impl Server {
     pub fn remove_member(&mut self, id: &str, user: &str) {
         if let Some(conversation) = self.conversations.get_mut(id) {
             conversation.members.retain(|member| member.user != user);
+            conversation.has_lost_members = true;
         }
     }
 
@@ -152,6 +172,8 @@ impl Server {
             && let Some(place) = held.rows.iter().position(|row| row.seq == seq)
         {
             let row = held.rows.remove(place);
+            held.has_expired = true;
+            self.expired.insert(row.id.clone());
             self.places.remove(&row.id);
             self.taken_away.insert(row.id);
         }
@@ -159,12 +181,14 @@ impl Server {
 
     /// The conversation is set back to an older copy of it, which may count as another incarnation.
     pub fn restore(&mut self, id: &str, copy: Conversation, anew: bool) {
+        let changed = self.begin();
         let Some(held) = self.conversations.get_mut(id) else { return };
         for row in held.rows.iter().filter(|row| copy.row(row.seq).is_none_or(|kept| kept.id != row.id)) {
             self.places.remove(&row.id);
             self.taken_away.insert(row.id.clone());
         }
         *held = copy;
+        held.changed = changed;
         for row in &held.rows {
             self.places.insert(row.id.clone(), (id.to_owned(), row.seq));
         }
@@ -195,9 +219,15 @@ impl Server {
         match function(request) {
             "chat_send" => self.send(now, &user, &body["batch"], rules),
             "chat_sync" => respond(200, &self.sync(&user, &body["cursors"], rules)),
+            "chat_list" => respond(200, &self.list(&user, &body, rules)),
             "chat_ack" => respond(200, &self.ack(&user, &body["acks"])),
             _ => respond(404, &error("PGRST202")),
         }
+    }
+
+    fn begin(&mut self) -> u64 {
+        self.transaction += 1;
+        self.transaction
     }
 
     fn tell(&mut self, conversation: &str, event: &'static str, payload: &Value) {
@@ -209,6 +239,47 @@ impl Server {
 }
 
 impl Conversation {
+    fn changed(&self) -> u64 {
+        self.members.iter().map(|member| member.changed).fold(self.changed, u64::max)
+    }
+
+    /// Tells its states apart.
+    pub fn version(&self) -> (u64, usize) {
+        (self.changed(), self.members.len())
+    }
+
+    /// Up to where somebody of another role has stored and read.
+    pub fn watermarks(&self, user: &str) -> (u64, u64) {
+        let role = self.member(user).map(|member| member.role.as_str());
+        let others = self.members.iter().filter(|member| Some(member.role.as_str()) != role);
+        others.fold((0, 0), |(delivered, read), member| (member.delivered.max(delivered), member.read.max(read)))
+    }
+
+    /// Messages of others that this member has not read.
+    pub fn unread(&self, user: &str) -> u64 {
+        self.unread_up_to(user, self.last_seq)
+    }
+
+    fn unread_up_to(&self, user: &str, last: u64) -> u64 {
+        let read = self.member(user).map_or(0, |member| member.read);
+        let counts = |row: &&Row| {
+            row.kind == "message"
+                && row.sender.as_deref() != Some(user)
+                && !row.deleted
+                && row.seq > read
+                && row.seq <= last
+        };
+        self.rows.iter().filter(counts).count() as u64
+    }
+
+    pub fn last_message(&self) -> Option<&Row> {
+        self.last_message_up_to(self.last_seq)
+    }
+
+    fn last_message_up_to(&self, last: u64) -> Option<&Row> {
+        self.rows.iter().rev().find(|row| row.kind == "message" && row.seq <= last)
+    }
+
     pub fn member(&self, user: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.user == user)
     }

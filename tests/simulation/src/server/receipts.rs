@@ -17,6 +17,7 @@ impl Member {
 
 impl Server {
     pub(super) fn ack(&mut self, user: &str, acks: &Value) -> Value {
+        let changed = self.begin();
         let mut answers = Vec::new();
         for ack in acks.as_array().unwrap_or_default() {
             let id = text(ack, "conversation_id").unwrap_or_default();
@@ -28,6 +29,9 @@ impl Server {
             let risen = delivered > member.delivered || read > member.read;
             member.delivered = member.delivered.max(delivered);
             member.read = member.read.max(read);
+            if risen {
+                member.changed = changed;
+            }
             let mut receipt = member.to_value();
             receipt["conversation_id"] = id.into();
             answers.push(receipt.clone());

@@ -93,6 +93,7 @@ impl Server {
         role: &str,
         item: &Value,
     ) -> Result<(), &'static str> {
+        let changed = self.begin();
         let held = self.conversations.get_mut(conversation).ok_or("23503")?;
         let id = owned(item, "id").ok_or("23502")?;
         let kind = text(item, "kind").unwrap_or("message").to_owned();
@@ -118,6 +119,7 @@ impl Server {
             return Err("23514");
         }
         held.last_seq += 1;
+        held.changed = changed;
         let row = Row {
             id: id.clone(),
             seq: held.last_seq,
@@ -131,6 +133,7 @@ impl Server {
             created_at: now,
             edited: false,
             deleted: tombstone,
+            changed,
         };
         self.places.insert(id.clone(), (conversation.to_owned(), held.last_seq));
         let mut payload =
@@ -139,6 +142,7 @@ impl Server {
         payload["row"] = row.to_value(conversation);
         held.rows.push(row);
         if let Some(target) = target.and_then(|place| held.rows.get_mut(place)) {
+            target.changed = changed;
             if kind == "edit" {
                 target.content = content;
                 target.edited = true;

@@ -53,10 +53,11 @@ impl Server {
     }
 }
 
-/// The newest row that this request sees.
-fn seen(held: &Conversation, rules: &Rules) -> u64 {
+/// The newest row that this request sees. What amended an earlier row is seen, as is what it has amended.
+pub(super) fn seen(held: &Conversation, rules: &Rules) -> u64 {
     let Some(since) = rules.blind_since else { return held.last_seq };
-    held.rows.iter().filter(|row| row.created_at >= since).map(|row| row.seq - 1).min().unwrap_or(held.last_seq)
+    let unseen = held.rows.iter().rev().take_while(|row| row.created_at >= since && row.kind == "message");
+    unseen.last().map_or(held.last_seq, |row| row.seq - 1)
 }
 
 fn page(id: &str, held: &Conversation, asked: &Asked) -> Value {

@@ -159,15 +159,13 @@ impl World {
     }
 
     fn say_ready(&mut self, id: TabId, epoch: u32, topic: &str) {
+        if self.strikes(Fault::ReadyMissing) {
+            return;
+        }
         if self.strikes(Fault::ReadyLate) {
-            match self.rng.u32(0..3) {
-                0 => return,
-                _ => {
-                    let wait = self.rng.u64(1_000..14_000);
-                    if let Some(socket) = self.sockets.get_mut(&(id, epoch)) {
-                        socket.last_down = socket.last_down.max(self.now + wait);
-                    }
-                }
+            let wait = self.rng.u64(1_000..14_000);
+            if let Some(socket) = self.sockets.get_mut(&(id, epoch)) {
+                socket.last_down = socket.last_down.max(self.now + wait);
             }
         }
         let Some(join) = self.join_of(id, epoch, topic) else { return };
@@ -176,18 +174,29 @@ impl World {
         self.frame(id, epoch, &frame);
     }
 
-    /// The server has subscribed anew: what was committed meanwhile is lost, and this is the only sign.
-    pub(super) fn say_ready_again(&mut self, id: TabId) {
-        let ready = |join: &&Join| join.ready && is_inbox(&join.topic);
-        let frames: Vec<(u32, Value)> = self
-            .sockets
-            .iter()
-            .filter(|((tab, _), _)| *tab == id)
-            .flat_map(|((_, epoch), socket)| socket.joined.iter().filter(ready).map(|join| (*epoch, ready_frame(join))))
-            .collect();
-        for (epoch, frame) in frames {
-            self.frame(id, epoch, &frame);
+    /// The server lost its replication and will subscribe anew: what is committed meanwhile is lost.
+    pub(super) fn lose_subscription(&mut self, id: TabId) {
+        let mut lost = Vec::new();
+        for ((tab, epoch), socket) in &mut self.sockets {
+            for join in socket.joined.iter_mut().filter(|join| *tab == id && join.ready && is_inbox(&join.topic)) {
+                join.ready = false;
+                lost.push((*epoch, join.topic.clone()));
+            }
         }
+        for (epoch, topic) in lost {
+            self.weather.count(Fault::ReadyAgain);
+            let delay = self.rng.u64(1..8_000);
+            self.later(delay, Event::Subscribed { tab: id, epoch, topic });
+        }
+    }
+
+    /// It has done so, and this is the only sign.
+    pub(super) fn subscribed(&mut self, id: TabId, epoch: u32, topic: &str) -> Outcome {
+        let Some(join) = self.join_of(id, epoch, topic).filter(|join| !join.ready) else { return Ok(()) };
+        join.ready = true;
+        let frame = ready_frame(join);
+        self.frame(id, epoch, &frame);
+        Ok(())
     }
 
     /// The server looks after the tokens of its channels.
@@ -271,6 +280,7 @@ impl World {
     pub(super) fn cut(&mut self, id: TabId) {
         let cut: Vec<(TabId, u32)> = self.sockets.keys().filter(|(tab, _)| *tab == id).copied().collect();
         for (tab, epoch) in cut {
+            self.weather.count(Fault::SocketCut);
             self.sockets.remove(&(tab, epoch));
             let delay = self.latency();
             self.later_input(delay, tab, realtime::Input::Closed { epoch, code: 1006 });
@@ -279,8 +289,9 @@ impl World {
 
     /// The connection is dead, and nobody hears of it.
     pub(super) fn go_half_open(&mut self, id: TabId) {
-        for ((tab, _), socket) in &mut self.sockets {
-            socket.half_open |= *tab == id;
+        for (_, socket) in self.sockets.iter_mut().filter(|((tab, _), socket)| *tab == id && !socket.half_open) {
+            self.weather.count(Fault::HalfOpen);
+            socket.half_open = true;
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use surechat::engine::{Input, PageEvent};
 
-use super::{Event, Outcome, World};
+use super::{
+    Event, Outcome, World,
+    people::{LISTED, PEOPLE},
+};
 use crate::{TabId, faults::Fault};
 
 impl World {
@@ -50,14 +53,14 @@ impl World {
             }
             self.still_or_evicted(id, PageEvent::Shown { persisted: true })?;
         }
-        if self.strikes(Fault::SocketCut) {
+        if self.weather.begins(&mut self.rng, Fault::SocketCut) {
             self.cut(id);
         }
-        if self.strikes(Fault::HalfOpen) {
+        if self.weather.begins(&mut self.rng, Fault::HalfOpen) {
             self.go_half_open(id);
         }
-        if self.strikes(Fault::ReadyAgain) {
-            self.say_ready_again(id);
+        if self.weather.begins(&mut self.rng, Fault::ReadyAgain) {
+            self.lose_subscription(id);
         }
         if self.strikes(Fault::Robbed) {
             self.rob(id);
@@ -219,17 +222,32 @@ impl World {
         if self.strikes(Fault::Retention) {
             self.delete_some_row(&conversation);
         }
+        self.mishap_of_memberships();
         if self.strikes(Fault::Expelled) {
             let member =
                 self.server.conversation(&conversation).and_then(|held| self.rng.choice(&held.members).cloned());
-            let known = [("operator-1", "operator"), ("operator-2", "operator"), ("client-1", "client")];
             if let Some((user, role)) =
-                known.into_iter().find(|(user, _)| member.as_ref().is_some_and(|it| it.user == *user))
+                PEOPLE.into_iter().find(|(user, _)| member.as_ref().is_some_and(|it| it.user == *user))
             {
                 self.server.remove_member(&conversation, user);
                 let delay = self.rng.u64(500..20_000);
                 self.later(delay, Event::Readmit { conversation, user, role });
             }
+        }
+    }
+
+    /// Of the conversations that are only listed and read: nobody in this world sends there.
+    fn mishap_of_memberships(&mut self) {
+        let conversation = *self.rng.choice(&LISTED).unwrap_or(&"");
+        let (user, role) = *self.rng.choice(&PEOPLE).unwrap_or(&PEOPLE[0]);
+        let held = self.server.conversation(conversation);
+        let is_member = held.is_some_and(|held| held.member(user).is_some());
+        if !is_member && self.strikes(Fault::Invited) {
+            self.note(|| format!("{user} is let into {conversation}"));
+            self.server.ensure(conversation, &[(user, role)]);
+        } else if is_member && self.strikes(Fault::Withdrawn) {
+            self.note(|| format!("{user} is put out of {conversation}"));
+            self.server.remove_member(conversation, user);
         }
     }
 

@@ -7,6 +7,7 @@ mod live;
 mod mishaps;
 mod network;
 mod people;
+mod truth;
 
 use std::{
     cmp::Reverse,
@@ -16,6 +17,7 @@ use std::{
 use fastrand::Rng;
 use surechat::{
     engine::{Config, Input, Now, PageEvent, RequestId, Update},
+    json::{number, text},
     rest::{HttpError, HttpResponse},
     store::{StoreError, Transaction},
 };
@@ -32,12 +34,14 @@ use crate::{
 };
 use live::Socket;
 use network::Exchange;
+use truth::Noticed;
+pub use truth::PERIOD_MS;
 
 /// The wall clock's time when the world begins.
 const DAWN: u64 = 1_795_415_400_000;
 /// So many steps within one virtual second are a loop that never rests.
 const STEPS_PER_SECOND: u32 = 4_000;
-const LONGEST_TRACE_LINE: usize = 600;
+const LONGEST_TRACE_LINE: usize = 1_500;
 
 pub struct World {
     pub now: Time,
@@ -61,6 +65,11 @@ pub struct World {
     restored: BTreeSet<String>,
     /// Messages whose tombstone was refused by something on its way: it is dropped, and they may stay.
     spared: BTreeSet<String>,
+    /// Since when nothing goes wrong any more, and the same people are signed in.
+    kind_since: Time,
+    noticed: BTreeMap<String, Noticed>,
+    /// For so long a screen differed from the server, since the world was kind and the last change was made.
+    pub slowest: Time,
     /// Requests of each tab since the world came to rest.
     idle_requests: BTreeMap<TabId, u32>,
     next_id: u32,
@@ -102,6 +111,7 @@ enum Event {
     Pushed { tab: TabId, epoch: u32, text: String },
     Told(Box<Live>),
     TokenEnds { tab: TabId, epoch: u32, topic: String },
+    Subscribed { tab: TabId, epoch: u32, topic: String },
     Thaw { tab: TabId, stillness: u64 },
     Wake { profile: usize },
     Online { profile: usize },
@@ -161,6 +171,9 @@ impl World {
             copies: Vec::new(),
             restored: BTreeSet::new(),
             spared: BTreeSet::new(),
+            kind_since: 0,
+            noticed: BTreeMap::new(),
+            slowest: 0,
             idle_requests: BTreeMap::new(),
             next_id: 0,
             last_timer: 0,
@@ -210,6 +223,7 @@ impl World {
             Event::Pushed { tab, epoch, text } => self.pushed(tab, epoch, &text),
             Event::Told(live) => self.told(&live),
             Event::TokenEnds { tab, epoch, topic } => self.token_ends(tab, epoch, topic),
+            Event::Subscribed { tab, epoch, topic } => self.subscribed(tab, epoch, &topic),
             Event::Thaw { tab, stillness } => self.thaw(tab, stillness),
             Event::Wake { profile } => self.wake(profile),
             Event::Online { profile } => self.set_online(profile, true),
@@ -358,6 +372,22 @@ impl World {
                     patch.upserts.iter().map(|(place, _)| *place).filter(|at| *at < 1 << 52).collect();
                 let gone: Vec<&str> = patch.removes.iter().map(|id| id.as_str()).collect();
                 self.note(|| format!("tab {id} shows {conversation_id}{reset}: {places:?}, without {gone:?}"));
+            }
+            Update::Conversations { patch } => {
+                let reset = if patch.reset { " anew" } else { "" };
+                let lines: Vec<_> = patch
+                    .upserts
+                    .iter()
+                    .filter_map(|line| Some((text(line, "id")?, number(line, "last_seq")?)))
+                    .collect();
+                self.note(|| {
+                    format!("tab {id} lists{reset}: {lines:?}, without {:?}, loaded {}", patch.removes, patch.loaded)
+                });
+            }
+            Update::ListState { state, error } => {
+                self.note(|| {
+                    format!("tab {id}: the list is {} {:?}", state.as_str(), error.as_ref().map(|it| &it.code))
+                });
             }
             Update::Loaded { conversation_id } => self.note(|| format!("tab {id} has loaded {conversation_id}")),
             Update::Problem { conversation_id, error } => {

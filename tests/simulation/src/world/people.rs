@@ -22,6 +22,10 @@ const CLIENT: &str = "client-1";
 const MOST_TABS: usize = 4;
 /// Made while the world runs: before that, nobody can write there.
 const LATE: &str = "b9";
+/// Other people write here, and memberships come and go.
+pub(super) const LISTED: [&str; 3] = ["n1", "n2", "n3"];
+/// Whoever is to be let in somewhere, and as what.
+pub(super) const PEOPLE: [(&str, &str); 3] = [(OPERATOR, "operator"), (COLLEAGUE, "operator"), (CLIENT, "client")];
 
 impl World {
     pub(super) fn populate(&mut self) {
@@ -30,6 +34,10 @@ impl World {
         self.server.row_limit = *self.rng.choice(&[5, 20, 200]).unwrap_or(&200).max(&self.server.page_rows);
         self.server.ensure("b1", &[(OPERATOR, "operator"), (CLIENT, "client")]);
         self.server.ensure("b2", &[(OPERATOR, "operator"), (COLLEAGUE, "operator"), (CLIENT, "client")]);
+        for conversation in LISTED {
+            let members: Vec<_> = PEOPLE.into_iter().filter(|_| self.rng.bool()).collect();
+            self.server.ensure(conversation, &members);
+        }
         for nth in 0..count {
             let users = if nth == 0 { vec![OPERATOR, COLLEAGUE] } else { vec![CLIENT] };
             let lifetime_ms = match self.strikes(Fault::TokenShort) {
@@ -80,7 +88,22 @@ impl World {
                 self.open(tab, conversation)?;
             }
         }
+        if self.rng.u32(0..4) == 0 {
+            let conversation = *self.rng.choice(&LISTED).unwrap_or(&"");
+            self.open(tab, conversation)?;
+        }
+        if self.rng.u32(0..3) == 0 {
+            self.show_list(tab, true)?;
+        }
         Ok(())
+    }
+
+    pub(super) fn show_list(&mut self, tab: TabId, on: bool) -> Outcome {
+        self.mark(tab, if on { "shows the list" } else { "hides the list" });
+        if let Some(held) = self.tab(tab) {
+            held.screen.list = on.then(Default::default);
+        }
+        self.command(tab, Command::List { on })
     }
 
     fn mates(&self, profile: usize) -> usize {
@@ -115,7 +138,15 @@ impl World {
         };
         let conversation = *self.rng.choice(&["b1", "b1", "b2", LATE]).unwrap_or(&"b1");
         match self.rng.u32(0..100) {
-            0..40 => self.send(tab, conversation),
+            0..36 => self.send(tab, conversation),
+            36..38 => {
+                let on = self.tab(tab).is_some_and(|tab| tab.screen.list.is_none());
+                self.show_list(tab, on)
+            }
+            38..40 => {
+                let conversation = *self.rng.choice(&LISTED).unwrap_or(&"");
+                self.open(tab, conversation)
+            }
             40..48 => self.change_mind(tab),
             48..58 => {
                 self.somebody_else_writes();
@@ -362,7 +393,7 @@ impl World {
     }
 
     fn somebody_else_writes(&mut self) {
-        let conversation = *self.rng.choice(&["b1", "b2"]).unwrap_or(&"b1");
+        let conversation = *self.rng.choice(&["b1", "b2", "b1", "b2", "n1", "n2", "n3"]).unwrap_or(&"b1");
         let user = *self.rng.choice(&[CLIENT, COLLEAGUE]).unwrap_or(&CLIENT);
         self.next_id += 1;
         let id = format!("0f000000-0000-4000-8000-{:012x}", self.next_id);
@@ -375,7 +406,7 @@ impl World {
         if self.profiles.len() > 1 {
             return;
         }
-        let conversation = *self.rng.choice(&["b1", "b2"]).unwrap_or(&"b1");
+        let conversation = *self.rng.choice(&["b1", "b2", "n1"]).unwrap_or(&"b1");
         let last = self.server.conversation(conversation).map_or(0, |held| held.last_seq);
         let delivered = self.rng.u64(0..=last);
         let read = self.rng.u64(0..=delivered);
