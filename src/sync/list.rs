@@ -125,7 +125,7 @@ impl Conversation {
             // Rows that it did not know yet are counted already; it will name them again.
             let ahead = held.through > last_seq;
             // What was read since is known better here.
-            let behind = read > server_read && held.read >= read;
+            let behind = held.through == last_seq && read > server_read && held.read >= read;
             if ahead || behind {
                 return;
             }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     json::empty_object,
     message::{Kind, Member, MessageId, StoredMessage},
-    rest::{SyncAnswer, SyncStatus},
+    rest::{Overview, SyncAnswer, SyncStatus},
 };
 
 fn row(seq: u64, sender: &str) -> StoredMessage {
@@ -617,4 +617,16 @@ fn who_is_of_another_role_is_not_known_before_our_own_is() {
     assert_eq!(held.watermarks("me", false), (0, 0));
     held.take_receipt(member("you", "client", 3));
     assert_eq!(held.watermarks("me", false), (3, 3));
+}
+
+#[test]
+fn what_was_read_here_and_not_there_hides_no_newer_row_from_the_list() {
+    let mut sync = known(3);
+    sync.track("b1").read = 3;
+    let overview = |seq| Overview { unread: 0, last_message: Some(row(seq, "me")) };
+    for last_seq in [2, 3] {
+        sync.sum_up("b1", last_seq, 2, overview(last_seq), "me");
+    }
+    let summary = sync.get("b1").and_then(|held| held.summary.clone()).expect("a summary");
+    assert_eq!((summary.through, summary.last_message.map(|last| last.seq)), (3, Some(3)));
 }
