@@ -89,7 +89,7 @@ function OperatorDashboard({ supabase, signOut, signInAgain }: Session) {
         ) : (
           <div className="centred">
             {bookings && chosenId && <p className="empty-title">There is no such booking</p>}
-            <p>{bookings ? 'Choose a booking to see its conversation.' : ''}</p>
+            <p>{bookings && bookings.length > 0 && 'Choose a booking to see its conversation.'}</p>
           </div>
         )}
       </main>
