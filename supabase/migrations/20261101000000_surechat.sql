@@ -519,12 +519,18 @@ begin
     from jsonb_array_elements(chat_ensure.members) with ordinality m (value, n)
     order by user_id, m.n
   loop
-    insert into public.chat_members (conversation_id, user_id, role, delivered_seq, read_seq)
-    select c.id, member.user_id, member.role, c.last_seq, c.last_seq
-    from public.chat_conversations c where c.id = chat_ensure.conversation_id
-    on conflict do nothing;
     update public.chat_members k set role = member.role
     where k.conversation_id = chat_ensure.conversation_id and k.user_id = member.user_id and k.role <> member.role;
+    while not exists (
+      select from public.chat_members k where k.conversation_id = chat_ensure.conversation_id and k.user_id = member.user_id)
+    loop
+      -- Who deletes the conversation now waits for this; who has just done so left nothing to lock, and it is made anew.
+      insert into public.chat_members (conversation_id, user_id, role, delivered_seq, read_seq)
+      select c.id, member.user_id, member.role, c.last_seq, c.last_seq
+      from public.chat_conversations c where c.id = chat_ensure.conversation_id for key share
+      on conflict do nothing;
+      insert into public.chat_conversations (id) values (chat_ensure.conversation_id) on conflict do nothing;
+    end loop;
   end loop;
 end $$;
 comment on function public.chat_ensure(text, jsonb) is
@@ -639,10 +645,12 @@ declare
   told text := coalesce(current_setting('surechat.told', true), '');
   member uuid;
 begin
-  -- By this chat_list knows that there is something to say to those who stay. The conversation is locked before its
-  -- member, as it is where the conversation itself is deleted, so that nobody waits in a circle.
+  -- By a row that was written since, chat_list knows that there is something to say to those who stay. Nobody is waited
+  -- for: who leaves has locked a member already, and who deletes the conversation locks it first.
   if tg_op = 'DELETE' then
-    update public.chat_conversations c set last_seq = c.last_seq where c.id = conversation;
+    update public.chat_members k set delivered_seq = k.delivered_seq
+    where k.conversation_id = conversation and k.user_id = (
+      select o.user_id from public.chat_members o where o.conversation_id = conversation for no key update skip locked limit 1);
   end if;
 
   begin
@@ -661,7 +669,7 @@ begin
   exception when others then
     raise warning 'chat: no live event for the members of %: %', conversation, sqlerrm;
   end;
-  return old;
+  return null;
 end $$;
 comment on function public.chat_broadcast_members() is
   'Tells the inbox topics of everybody in a conversation that who takes part in one has changed; chat_list says how. One transaction tells each user once, and a hundred at most: what changes more at once shows when the others next ask, within a minute.';
@@ -681,11 +689,7 @@ begin
       execute function public.chat_broadcast_receipt();
   end if;
   if not 'chat_broadcast_members' = any (there) then
-    create trigger chat_broadcast_members after insert or update of role on public.chat_members
-      for each row execute function public.chat_broadcast_members();
-  end if;
-  if not 'chat_broadcast_departure' = any (there) then
-    create trigger chat_broadcast_departure before delete on public.chat_members
+    create trigger chat_broadcast_members after insert or delete or update of role on public.chat_members
       for each row execute function public.chat_broadcast_members();
   end if;
 end $$;

@@ -213,6 +213,59 @@ test('eight at a time over the same conversations in opposite orders: nobody wai
   }
 })
 
+/** Everybody at work at the same time, each again and again, until `work` has ended. Answers what went wrong. */
+async function meanwhile(works, work) {
+  let busy = true
+  const errors = []
+  const note = (error) => errors.push(`${error.code} ${error.message}`)
+  const working = works.map(async (each) => {
+    while (busy) await each().catch(note)
+  })
+  await work().catch(note)
+  busy = false
+  await Promise.all(working)
+  return errors
+}
+
+test('conversations are purged and made anew, members come and go, and people write: nobody waits in a circle', { timeout: 120_000 }, async () => {
+  const conversations = []
+  for (let n = 0; n < 3; n++) conversations.push(await world.conversation())
+  const chance = dice(7)
+  const any = () => conversations[Math.floor(chance() * conversations.length)]
+  const members = [users.operator, users.client].map((user) => ({ user_id: user.id, role: user.role }))
+  const seen = new Set()
+  const say = (user, list) => async () => {
+    for (const { status } of await send(user, list().flatMap((id) => [row(id), row(id)]))) seen.add(status)
+  }
+  const service = (path) => world.fetchAs('service_role', path, { method: 'DELETE' })
+  const errors = await meanwhile([
+    say(users.operator, () => conversations),
+    say(users.client, () => [...conversations].reverse()),
+    say(users.client, () => [any()]),
+    () => ack(users.operator, conversations.map((conversation_id) => ({ conversation_id, delivered: 1e6, read: 1e6 }))),
+    () => sync(users.client, Object.fromEntries(conversations.map((id) => [id, {}])), 500),
+    () => world.ways.sql.call(users.operator, 'chat_list', { expected_user: users.operator.id }),
+    () => world.ways.sql.call('service_role', 'chat_ensure', { conversation_id: any(), members }),
+    () => world.ways.sql.call('service_role', 'chat_post_system', { conversation_id: any(), content: 'system' }),
+  ], async () => {
+    for (let n = 0; n < 40; n++) {
+      await Promise.all([
+        service(`chat_conversations?id=eq.${any()}`),
+        service(`chat_members?conversation_id=eq.${any()}&user_id=eq.${users.client.id}`),
+        service(`chat_members?conversation_id=eq.${any()}&user_id=eq.${users.operator.id}`),
+      ])
+    }
+  })
+  assert.deepEqual(errors, [])
+  assert.deepEqual([...seen].sort(), ['forbidden', 'no_conversation', 'skipped', 'stored'])
+  for (const id of conversations) {
+    const rows = await world.rows(id)
+    assert.deepEqual(rows.map((m) => m.seq), rows.map((_, index) => index + 1))
+    const [held] = await sql`select last_seq::int from chat_conversations where id = ${id}`
+    assert.equal(held?.last_seq ?? 0, rows.length)
+  }
+})
+
 test('the migration is applied again while everybody is at work: nobody waits in a circle', { timeout: 120_000 }, async () => {
   const conversations = []
   for (let n = 0; n < 6; n++) conversations.push(await world.conversation())
@@ -228,13 +281,8 @@ test('the migration is applied again while everybody is at work: nobody waits in
     () => world.ways.sql.call('service_role', 'chat_post_system', { conversation_id: conversations[0], content: 'system' }),
     () => world.inRole(users.client, (tx) => tx`select count(*) from chat_messages where conversation_id = ${conversations[0]}`),
   ]
-  let busy = true
-  const errors = []
-  const working = works.map(async (work) => {
-    while (busy) await work().catch((error) => errors.push(`${error.code} ${error.message}`))
+  const errors = await meanwhile(works, async () => {
+    for (let n = 0; n < 12; n++) await apply(migration)
   })
-  for (let n = 0; n < 12; n++) await apply(migration).catch((error) => errors.push(`migration: ${error.code} ${error.message}`))
-  busy = false
-  await Promise.all(working)
   assert.deepEqual(errors, [])
 })

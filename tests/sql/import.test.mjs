@@ -161,6 +161,24 @@ test('while it runs, who sends waits, and nobody waits in a circle', async () =>
   assert.ok((await world.rows(id)).some((m) => m.content === 'meanwhile'))
 })
 
+test('an export is of one moment, also while people write', async () => {
+  const [id] = BOOKINGS
+  let busy = true
+  const writing = (async () => {
+    while (busy) await world.ways.sql.send(operator, [row(id, 'meanwhile'), row(id, 'and so on')])
+  })()
+  for (let n = 0; n < 10; n++) {
+    await apply(exporting)
+    const [found] = await sql`
+      select c.last_seq::int as last_seq, (select max(m.seq)::int from exported_messages m where m.conversation_id = c.id) as newest
+      from exported_conversations c where c.id = ${id}`
+    await sql`drop table exported_messages, exported_members, exported_conversations`
+    assert.equal(found.newest, found.last_seq)
+  }
+  busy = false
+  await writing
+})
+
 test('the rollback says what it deletes, and takes nothing of the app: not the table, not the bookings, not an export', async () => {
   const [rows, list] = [await old(), await bookings()]
   const [held] = await sql`select (select count(*)::int from chat_conversations) as conversations,

@@ -176,7 +176,7 @@ describe('live events', () => {
         await world.actAs(tx, 'service_role')
         const members = [{ user_id: stranger.id, role: 'guide' }]
         await world.callIn(tx, 'chat_ensure', { conversation_id: id, members })
-        const version = async () => (await tx`select ctid::text as v from chat_conversations where id = ${id}`)[0].v
+        const version = async () => (await tx`select max(ctid::text) as v from chat_members where conversation_id = ${id} and user_id <> ${client.id}`)[0].v
         const before = await version()
         await tx`delete from chat_members where conversation_id = ${id} and user_id = ${client.id}`
         assert.equal((await tx`select from chat_members where conversation_id = ${id}`).length, 2)
