@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { addManyBookings } from '../../dev/demo/lib/many-bookings.mjs'
 import { openDemo } from './support/demo.mjs'
 import { addBooking, assertStored, useWorld, whileForbidden } from './support/world.mjs'
 
@@ -48,6 +49,30 @@ test('a booking, the composer, Send and Retry are reached and used with the keyb
   await page.keyboard.press('Enter')
   await operator.untilShown(failed, 'sent')
   await assertStored(world, booking, ['Sent with Enter', 'Sent with the button', failed])
+})
+
+test('among hundreds of bookings, who chooses one with the keyboard is in its composer, and Escape leads back', async () => {
+  const ids = await addManyBookings(world, 120)
+  const operator = await openDemo(world, await world.browser.newContext(), 'operator', { booking: '' })
+  const { page, composer } = operator
+  const rows = page.locator('.booking')
+  await page.waitForFunction((count) => document.querySelectorAll('.booking').length >= count, ids.length)
+  const isFocused = (element) => element.evaluate((element) => element === document.activeElement)
+  await rows.nth(2).focus()
+  await page.keyboard.press('Enter')
+  assert.ok(await isFocused(composer))
+  await page.keyboard.type('Found without a mouse')
+  await page.keyboard.press('Enter')
+  await operator.untilShown('Found without a mouse', 'sent')
+  await page.keyboard.press('Escape')
+  const chosen = page.locator('.booking[aria-current]')
+  assert.ok(await isFocused(chosen))
+  await page.keyboard.press('Enter')
+  assert.ok(await isFocused(composer), 'also when it is chosen again')
+
+  await rows.nth(4).click()
+  assert.ok(!await isFocused(composer), 'a finger or a mouse does not call up a phone’s keyboard')
+  assert.deepEqual(operator.exceptions, [])
 })
 
 test('the connection is a status, the messages are a log, ticks and failures have names', async () => {

@@ -8,8 +8,10 @@ import { words } from './problems'
 interface Props extends Pick<Bookings, 'bookings' | 'error'> {
   onRetry: () => void
   chosenId: string | null
-  onChoose: (id: string) => void
+  onChoose: Choose
 }
+
+type Choose = (id: string, byKeyboard: boolean) => void
 
 interface Line {
   id: string
@@ -53,14 +55,14 @@ interface RowProps extends Line {
   /** What was said in every conversation is known. */
   listed: boolean
   isChosen: boolean
-  onChoose: (id: string) => void
+  onChoose: Choose
 }
 
 /** Of hundreds of lines, only those that changed are rendered again. */
 const Row = memo(function Row({ id, booking, chat, listed, isChosen, onChoose }: RowProps) {
   return (
     <li>
-      <button type="button" className="booking" aria-current={isChosen || undefined} onClick={() => onChoose(id)}>
+      <button type="button" className="booking" aria-current={isChosen || undefined} onClick={({ detail }) => onChoose(id, detail === 0)}>
         <span className="booking-title">
           <span>{booking?.customer ?? 'Conversation'}</span>
           {booking && <StatusTag status={booking.status} />}

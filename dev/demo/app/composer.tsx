@@ -9,10 +9,11 @@ interface Props {
   draftKey: string
   onSend: (text: string) => Promise<ChatMessage>
   onTyping: (on: boolean) => void
+  onLeave?: () => void
 }
 
 /** Give it the conversation as `key`, so that no text ends up in another one. */
-export function Composer({ draftKey, onSend, onTyping }: Props) {
+export function Composer({ draftKey, onSend, onTyping, onLeave }: Props) {
   const [newMessage, setText] = useState(() => drafts.get(draftKey) ?? '')
   const input = useRef<HTMLTextAreaElement>(null)
   const id = useId()
@@ -53,6 +54,7 @@ export function Composer({ draftKey, onSend, onTyping }: Props) {
     input.current?.focus()
   }
   const keyDown = (event: KeyboardEvent) => {
+    if (event.key === 'Escape' && !event.nativeEvent.isComposing) onLeave?.()
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
     event.preventDefault()
     void handleSend()

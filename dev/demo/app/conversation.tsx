@@ -12,10 +12,12 @@ interface Props {
   peer: string
   chat: ChatWithDelivery
   onSignIn: () => Promise<void>
+  /** Escape was pressed in the composer. */
+  onLeave?: () => void
 }
 
 /** Everything below a conversation's header. */
-export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
+export function Conversation({ bookingId, peer, chat, onSignIn, onLeave }: Props) {
   const { messages, sendMessage, connectionStatus, retryFailedMessages, clearError, loadMessages } = chat
   const { pendingMessagesCount, refusedMessagesCount, syncState, typingUsers, setTyping } = chat
   const client = useChatClient()
@@ -68,7 +70,7 @@ export function Conversation({ bookingId, peer, chat, onSignIn }: Props) {
       <TypingLine typingUsers={typingUsers} peer={peer} />
       <Composer
         key={`composer ${bookingId}`} draftKey={bookingId}
-        onSend={(text) => sendMessage(text, 'text')} onTyping={setTyping}
+        onSend={(text) => sendMessage(text, 'text')} onTyping={setTyping} onLeave={onLeave}
       />
     </>
   )

@@ -1,4 +1,5 @@
-import { type ChangeEvent, useEffect, useRef, useState } from 'react'
+import { type ChangeEvent, useCallback, useEffect, useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import { useChatWithDelivery } from 'surechat/react'
 import { ConnectionStatus } from 'surechat/react/ui'
 import { type Booking, STATUSES, updateStatus, useBookings, useChosenBooking } from './bookings'
@@ -23,6 +24,13 @@ function OperatorDashboard({ supabase, signOut, signInAgain }: Session) {
   const selectedBooking = bookings?.find(({ id }) => id === chosenId)
   // Without the list, a conversation that was read before is still there.
   const bookingId = (bookings ? selectedBooking?.id : chosenId) ?? ''
+
+  const chooseFromList = useCallback((id: string, byKeyboard: boolean) => {
+    flushSync(() => choose(id))
+    // Hundreds of bookings may lie between the chosen one and its conversation.
+    if (byKeyboard) document.querySelector<HTMLElement>('.composer textarea')?.focus()
+  }, [choose])
+  const backToList = () => document.querySelector<HTMLElement>('.booking[aria-current]')?.focus()
 
   const chat = useChatWithDelivery({
     bookingId,
@@ -61,7 +69,7 @@ function OperatorDashboard({ supabase, signOut, signInAgain }: Session) {
           <h1>Bookings</h1>
           <button type="button" className="link" onClick={signOut}>Sign out</button>
         </header>
-        <BookingList bookings={bookings} error={listError} onRetry={reload} chosenId={chosenId} onChoose={choose} />
+        <BookingList bookings={bookings} error={listError} onRetry={reload} chosenId={chosenId} onChoose={chooseFromList} />
       </nav>
       <main className="conversation">
         {bookingId ? (
@@ -84,7 +92,7 @@ function OperatorDashboard({ supabase, signOut, signInAgain }: Session) {
               <CatchingUp {...chat} />
               <Presence people={chat.people} peer={selectedBooking?.customer ?? 'the client'} />
             </div>
-            <Conversation bookingId={bookingId} peer={selectedBooking?.customer ?? 'the client'} chat={chat} onSignIn={signInAgain} />
+            <Conversation bookingId={bookingId} peer={selectedBooking?.customer ?? 'the client'} chat={chat} onSignIn={signInAgain} onLeave={backToList} />
           </>
         ) : (
           <div className="centred">
