@@ -117,7 +117,7 @@ export class Client implements ChatClient {
     return this.#conversation(conversationId)
   }
 
-  send(conversationId: string, { content, message_type = 'text', metadata = {} }: Draft): SendHandle {
+  send(conversationId: string, { content, message_type, metadata }: Draft): SendHandle {
     const id = toId(conversationId)
     const persisted = deferred<ChatMessage>()
     const sent = deferred<ChatMessage>()
@@ -128,7 +128,7 @@ export class Client implements ChatClient {
     const refusal = refuse('send', id, content)
     if (refusal) failed(refusal)
     else this.#call({
-      run: (core, op) => core.send(op, id, content, String(message_type), metadata),
+      run: (core, op) => core.send(op, id, content, String(message_type ?? 'text'), metadata ?? {}),
       done: (result) => {
         const { message } = result as { message: ChatMessage }
         persisted.resolve(message)

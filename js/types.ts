@@ -177,7 +177,10 @@ export interface ConversationSnapshot {
   /** Somebody is subscribed. */
   readonly open: boolean
   readonly isLoading: boolean
-  /** Its first page is known, from the cache or the server. */
+  /**
+   * Its first page is known, from the cache or the server; or it cannot be had now (no messages, though `hasOlder` is
+   * true).
+   */
   readonly loaded: boolean
   readonly error: ChatError | null
   readonly pendingCount: number

@@ -378,6 +378,13 @@ describe('a call', () => {
     expect(await failureOf(loading)).toMatchObject({ code, retryable })
   })
 
+  it('that names no type and no metadata, in whatever way, sends plain text', async () => {
+    const { client, core } = await startedClient()
+    await client.send('a', { content: 'hello', message_type: null, metadata: null } as never).persisted
+    await client.send('a', { content: 'hello', message_type: undefined, metadata: undefined }).persisted
+    expect(core.calls.slice(-2)).toEqual(Array(2).fill(['send', 'a', 'hello', 'text', {}]))
+  })
+
   it('that sends no text is refused before it reaches the core', async () => {
     const { client, cores } = fakeClient()
     expect(await failureOf(client.send('a', { content: 7 as never }).persisted)).toMatchObject({ code: 'invalid_text' })
