@@ -5,7 +5,10 @@
 //! come twice. One writer of the outbox is at work at a time, so that no act is planned on a row
 //! that an answer is about to delete; a request under way over the network holds up no act.
 
-use super::{Effect, Engine, OperationId, Phase, Request, Update, delivery::operations};
+use super::{
+    Effect, Engine, OperationId, Phase, Request,
+    delivery::{TAKEN_BACK, operations},
+};
 use crate::{
     json::empty_object,
     outbox::{Act, Change},
@@ -128,7 +131,10 @@ impl Engine {
     /// What was to be given up is not there: the leader that was told before did it, unless the message was sent.
     fn was_done(&self, act: &Act, code: &str) -> bool {
         match act {
-            Act::Discard { id, .. } => code == "not_found" && !self.is_said_sent(id),
+            Act::Discard { id, .. } => {
+                let taken_back = self.said_delivery.get(id) == Some(&TAKEN_BACK);
+                code == "not_found" && (taken_back || !self.is_said_sent(id))
+            }
             _ => false,
         }
     }
@@ -139,7 +145,7 @@ impl Engine {
                 self.outbox.apply(changes, keys(replies));
                 if let Act::Cancel { conversation_id, id } | Act::Discard { conversation_id, id } = act {
                     self.tell(TabMessage::TakenBack { conversation_id: conversation_id.clone(), id: id.clone() });
-                    self.updates.push_back(Update::TakenBack { conversation_id, id });
+                    self.taken_back(conversation_id, id);
                 }
                 self.tell_changed = true;
                 self.acted(&from, Ok(()));

@@ -1,9 +1,9 @@
 //! A message's way out: accepted, persisted, sent, settled.
 
-use super::{Effect, Engine, Request, acts::keys};
+use super::{Effect, Engine, Request, Update, acts::keys, reading::cached_rows};
 use crate::{
     json::{Value, number, object},
-    message::{DeliveryStatus, Envelope, Failure, Kind, StoredMessage},
+    message::{DeliveryStatus, Envelope, Failure, Kind, MessageId, StoredMessage},
     outbox::{Change, Seen, Settlement},
     rest::{self, Doubt, HttpError, HttpResponse, StoredFacts},
     store::{Key, MAX_NUMBER, Operation, RECORD_VERSION, Reply, StoreError, StoreResult, Table, Transaction, is_known},
@@ -12,6 +12,9 @@ use crate::{
 
 /// What browsers let a page that goes away have under way is 64 KiB.
 pub(super) const KEEPALIVE_BYTES: usize = 60 * 1024;
+
+/// What was said last of a message of which nothing more is to be said.
+pub(super) const TAKEN_BACK: (DeliveryStatus, bool) = (DeliveryStatus::Read, true);
 
 impl Engine {
     // ---- what is in the database
@@ -39,17 +42,47 @@ impl Engine {
                 self.storage_works();
             }
             Ok(_) => {}
-            Err(error) => {
-                self.storage_fails(error);
-                self.unread = true;
-            }
+            Err(error) => self.read_failed(error),
         }
     }
 
     pub(super) fn take_rows(&mut self, records: &[Value]) {
         let through = records.iter().filter_map(|record| number(record, "key")).max().unwrap_or(0);
         let leading = self.role.generation().is_some();
-        self.outbox.read(records.iter().filter_map(read_record).collect(), through, leading);
+        let gone = self.outbox.read(records.iter().filter_map(read_record).collect(), through, leading);
+        self.look_for(gone);
+    }
+
+    /// Messages that are not in the outbox any more. A tab that was asleep or stuck did not hear why: those that were sent
+    /// are in the cache.
+    fn look_for(&mut self, mut gone: Vec<Envelope>) {
+        gone.retain(|row| self.said_delivery.contains_key(&row.id) && !self.is_said_sent(&row.id));
+        for gone in gone.chunk_by(|one, next| one.conversation_id == next.conversation_id) {
+            let Some(Envelope { conversation_id: id, .. }) = gone.first() else { continue };
+            let from = self.shown.get(id).map_or(0, |shown| shown.low);
+            let place = |seq| Key::Place(id.clone(), seq);
+            let list = Operation::List { table: Table::Messages, from: place(from), to: place(MAX_NUMBER) };
+            self.store(Request::Fates { gone: gone.to_vec() }, Transaction::relaxed(vec![list]));
+        }
+    }
+
+    pub(super) fn fates_read(&mut self, gone: Vec<Envelope>, result: StoreResult) {
+        let Ok([Reply::List(records)]) = result.as_deref() else { return };
+        cached_rows(records).filter(|row| row.kind == Kind::Message).for_each(|row| self.hear_sent(&row));
+        for Envelope { conversation_id, id, .. } in gone {
+            if !self.is_said_sent(&id) {
+                self.taken_back(conversation_id, id);
+            }
+        }
+    }
+
+    pub(super) fn taken_back(&mut self, conversation_id: String, id: MessageId) {
+        if !self.is_said_sent(&id) {
+            self.said_delivery.insert(id.clone(), TAKEN_BACK);
+        } else if self.said_delivery.get(&id) == Some(&TAKEN_BACK) {
+            return;
+        }
+        self.updates.push_back(Update::TakenBack { conversation_id, id });
     }
 
     // ---- requests

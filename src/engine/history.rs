@@ -294,8 +294,8 @@ impl Engine {
         let leading = self.role.generation().is_some();
         let Some(held) = self.sync.get_mut(conversation_id) else { return true };
         let fits = page.through_seq + 1 == before && (1..before).contains(&page.first_seq);
-        // Another conversation under this id: catching up tells what there is now.
-        if held.incarnation != page.incarnation {
+        // Another conversation under this id, or an older copy: catching up tells what there is now.
+        if held.incarnation != page.incarnation || page.last_seq + 1 < before {
             held.due = true;
             return true;
         }

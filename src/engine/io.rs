@@ -336,6 +336,10 @@ impl Problem {
     pub fn new(code: &str, message: &str) -> Self {
         Self { code: code.into(), message: message.into(), http_status: None, pg_code: None }
     }
+
+    pub(super) fn words(&self) -> (String, String) {
+        (self.code.clone(), self.message.clone())
+    }
 }
 
 /// Why the engine wants to be called at a time.

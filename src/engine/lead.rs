@@ -1,6 +1,6 @@
 //! The lead: waited for, taken, proven, given up; and what tabs tell each other. `tabs` has the whole picture.
 
-use super::{Effect, Engine, OperationId, Phase, Request, Update, acts::ActFrom};
+use super::{Effect, Engine, OperationId, Phase, Request, acts::ActFrom};
 use crate::{
     health::ConnectionStatus,
     json::Value,
@@ -123,6 +123,8 @@ impl Engine {
         if self.config.drain_only && self.role.claims() {
             self.drained(0);
         }
+        // Whatever others said since it was robbed was not heard.
+        self.reread |= self.role.generation().is_some();
         self.step_aside();
         self.queue_for_lead();
     }
@@ -137,6 +139,10 @@ impl Engine {
             self.store(Request::GiveUpLease, Transaction::relaxed(vec![delete]).of_generation(generation));
         }
         self.leases = false;
+        for (id, shown) in &mut self.shown {
+            // Whoever leads next may have to take in the rest once more.
+            shown.through = shown.through.min(self.sync.get(id).map_or(0, |held| held.stored));
+        }
         self.effects.push_back(Effect::ReleaseLock);
         self.abort_requests();
         self.realtime.stop(self.now.mono);
@@ -330,16 +336,16 @@ impl Engine {
             TabMessage::Enqueued => self.read_outbox(),
             TabMessage::Changed => self.read_anew(),
             TabMessage::Sent { message } => self.hear_sent(&message),
-            TabMessage::TakenBack { conversation_id, id } => {
-                self.updates.push_back(Update::TakenBack { conversation_id, id });
-            }
+            TabMessage::TakenBack { conversation_id, id } => self.taken_back(conversation_id, id),
             // Of one that was robbed and does not know it: what it remembers is of then.
             TabMessage::Problem { generation, .. }
+            | TabMessage::ListProblem { generation, .. }
             | TabMessage::Listed { generation, .. }
             | TabMessage::Rows { generation, .. }
             | TabMessage::People { generation, .. }
                 if !self.watch.follows(generation) => {}
             TabMessage::Problem { conversation_id, error, .. } => self.hear_problem(conversation_id, error),
+            TabMessage::ListProblem { error, .. } => self.hear_list_problem(error),
             TabMessage::Listed { patch, .. } => self.hear_list(*patch),
             TabMessage::Rows { all, rows, .. } => self.hear_rows(all, rows),
             TabMessage::People { conversation_id, people, .. } => self.hear_people(&conversation_id, people),

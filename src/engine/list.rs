@@ -30,6 +30,8 @@ pub(super) struct Listing {
     loaded: bool,
     said: Option<(SyncState, Option<Problem>)>,
     problem: Option<Problem>,
+    /// What the other tabs were told of that.
+    told: Option<Problem>,
 }
 
 impl Engine {
@@ -50,6 +52,7 @@ impl Engine {
             self.lead_list();
         } else if self.durable {
             self.tell(TabMessage::List);
+            self.listing.problem = None;
             self.listing.heard = Some(Vec::new());
             self.store(Request::List, Transaction::relaxed(list_operations()));
         }
@@ -68,6 +71,7 @@ impl Engine {
 
     pub(super) fn hear_list_wanted(&mut self) {
         let first = !std::mem::replace(&mut self.listing.elsewhere, true);
+        self.listing.told = None;
         // Whoever asks reads the database as well: what is not in it yet is told.
         if first || !self.sync.has_list() || !self.saving.is_empty() {
             self.lead_list();
@@ -76,13 +80,21 @@ impl Engine {
 
     /// A tab that follows reads what the leader keeps.
     pub(super) fn list_read(&mut self, result: StoreResult) {
-        let heard = self.listing.heard.take();
-        let (Ok([Reply::List(records), Reply::Value(list)]), Some(heard)) = (result.as_deref(), heard) else { return };
+        let Some(heard) = self.listing.heard.take() else { return };
+        let (records, list) = match result.as_deref() {
+            Ok([Reply::List(records), Reply::Value(list)]) => (records, list),
+            Ok(_) => return,
+            Err(error) => return self.read_failed(error),
+        };
         let held = records.iter().filter_map(Conversation::from_record);
         let upserts = held.filter_map(|held| self.line_of(&held)).collect();
         let loaded = list.is_some() || self.listing.loaded;
         self.say_list(ListPatch { reset: true, loaded, upserts, removes: Vec::new() });
         heard.into_iter().for_each(|patch| self.say_list(patch));
+    }
+
+    pub(super) fn hear_list_problem(&mut self, error: Option<(String, String)>) {
+        self.listing.problem = error.map(|(code, message)| Problem::new(&code, &message));
     }
 
     pub(super) fn hear_list(&mut self, patch: ListPatch) {
@@ -155,11 +167,16 @@ impl Engine {
     // ---- what is told
 
     pub(super) fn publish_list(&mut self) {
-        if self.role.generation().is_some() {
+        if let Some(generation) = self.role.generation() {
             for conversation_id in self.sync.count_read(&self.user_id) {
                 self.save(&conversation_id, Vec::new());
             }
             self.publish_changes();
+            if self.listing.elsewhere && self.listing.told != self.listing.problem {
+                self.listing.told = self.listing.problem.clone();
+                let error = self.listing.problem.as_ref().map(Problem::words);
+                self.tell(TabMessage::ListProblem { generation, error });
+            }
         }
         self.publish_list_state();
     }

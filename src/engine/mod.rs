@@ -45,7 +45,7 @@ use shown::Shown;
 use crate::{
     health::{ConnectionStatus, Health},
     json::Value,
-    message::{DeliveryStatus, MessageId, StoredMessage},
+    message::{DeliveryStatus, Envelope, MessageId, StoredMessage},
     outbox::{Act, Change, Outbox, Settlement},
     people::{People, Screens, Typist},
     realtime::{self, Realtime},
@@ -81,6 +81,10 @@ enum Request {
     ReadOutbox,
     /// New rows before a request is built.
     ReadNewRows,
+    /// Rows of the cache, among which messages may be that are gone from the outbox.
+    Fates {
+        gone: Vec<Envelope>,
+    },
     Send {
         jwt: String,
     },
@@ -172,6 +176,8 @@ struct Reload {
     op: OperationId,
     conversation_id: String,
     until: u64,
+    /// The request under way was built before the call: it takes another one.
+    again: bool,
 }
 
 #[derive(Clone)]
@@ -440,6 +446,7 @@ impl Engine {
             Request::Persist => self.persisted(result),
             Request::ReadOutbox => self.outbox_read(result),
             Request::ReadNewRows => self.new_rows_read(result),
+            Request::Fates { gone } => self.fates_read(gone, result),
             Request::Settle(settlement) => self.settled(settlement, result),
             Request::Evidence { changes, sent } => self.evidence_written(changes, &sent, result),
             Request::Act { from, act, changes } => self.act_written(from, act, changes, result),

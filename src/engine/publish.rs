@@ -243,10 +243,8 @@ impl Engine {
 
     pub(super) fn tell_problem(&mut self, conversation_id: &str) {
         let Some(generation) = self.role.generation() else { return };
-        let error = self.problem_of(Some(conversation_id));
-        let error = error.map(|problem| (problem.code.clone(), problem.message.clone()));
-        let conversation_id = conversation_id.to_owned();
-        self.tell(TabMessage::Problem { generation, conversation_id, error });
+        let error = self.problem_of(Some(conversation_id)).map(Problem::words);
+        self.tell(TabMessage::Problem { generation, conversation_id: conversation_id.to_owned(), error });
     }
 
     /// What the leader knows of a conversation that is shown here.

@@ -129,6 +129,9 @@ impl Engine {
         if leading && is_other {
             return;
         }
+        if !leading {
+            self.believe(&record);
+        }
         self.cover(conversation_id, &record.incarnation, cut, record.cursor);
         if !leading || !is_held {
             self.sync.restore(record);
@@ -171,7 +174,7 @@ impl Engine {
         }
     }
 
-    fn read_failed(&mut self, error: &StoreError) {
+    pub(super) fn read_failed(&mut self, error: &StoreError) {
         self.storage_fails(error);
         self.reread = true;
     }
@@ -193,6 +196,13 @@ impl Engine {
         shown.through = shown.through.max(through);
     }
 
+    /// The server was set back to a copy: what the view shows beyond it is not there any more.
+    fn believe(&mut self, record: &Conversation) {
+        if let Some(shown) = self.shown.get_mut(&record.id).filter(|shown| shown.through > record.cursor) {
+            shown.reset();
+        }
+    }
+
     /// What the database knows of every conversation, at the beginning of a lead.
     pub(super) fn conversations_read(&mut self, result: StoreResult) {
         if self.role.generation().is_none() {
@@ -204,6 +214,7 @@ impl Engine {
                 self.trim_due = true;
                 for record in records {
                     if let Some(conversation) = self.known(record) {
+                        self.believe(&conversation);
                         self.sync.restore(conversation);
                     }
                 }
@@ -231,14 +242,15 @@ impl Engine {
         if conversation_id.is_empty() {
             return self.done(op, Value::Null);
         }
+        let again = self.sync.is_asking(&conversation_id);
         if self.role.generation().is_some() {
-            self.sync.track(&conversation_id).due = true;
+            self.sync.track(&conversation_id).ask_again();
             self.sync.hurry();
         } else if self.watch.has_leader(self.now.mono) {
             return self.reload_from_cache(op, conversation_id);
         }
         let until = self.now.mono + RELOAD_TIMEOUT_MS;
-        self.reloads.push(Reload { op, conversation_id, until });
+        self.reloads.push(Reload { op, conversation_id, until, again });
     }
 
     /// Another tab keeps it in sync; what it keeps is shown.
@@ -349,8 +361,19 @@ impl Engine {
             }
         }
         self.loaded(&conversation_id);
-        let (ready, waiting) =
-            std::mem::take(&mut self.reloads).into_iter().partition(|reload| reload.conversation_id == conversation_id);
+        let (mut ready, mut waiting) = (Vec::new(), Vec::new());
+        for mut reload in std::mem::take(&mut self.reloads) {
+            let answered = reload.conversation_id == conversation_id;
+            if answered && !reload.again {
+                ready.push(reload);
+                continue;
+            }
+            if answered {
+                reload.again = false;
+                self.sync.track(&conversation_id).due = true;
+            }
+            waiting.push(reload);
+        }
         self.reloads = waiting;
         let refused = self.problem_of(Some(&conversation_id)).cloned();
         match refused {
@@ -378,28 +401,21 @@ impl Engine {
         match payload.get("row").and_then(StoredMessage::from_row) {
             Some(message) => self.take_in(message),
             // Cut short, or of a later version: the server has the whole of it.
-            None => {
-                if let Some(conversation_id) = text(payload, "conversation_id") {
-                    let conversation = self.sync.track(conversation_id);
-                    match number(payload, "seq") {
-                        Some(seq) => conversation.announce(seq),
-                        None => conversation.due = true,
-                    }
-                }
-            }
+            None => match (text(payload, "conversation_id"), number(payload, "seq")) {
+                (Some(id), Some(seq)) => self.sync.track(id).announce(seq),
+                (Some(id), None) => self.sync.track(id).ask_again(),
+                (None, _) => self.sync.all_due(),
+            },
         }
     }
 
     pub(super) fn on_live_receipt(&mut self, payload: &Value) {
-        let (Some(conversation_id), Some(member)) = (text(payload, "conversation_id"), Member::from_value(payload))
-        else {
-            return;
-        };
-        if let Some(conversation) = self.sync.get_mut(conversation_id) {
-            conversation.take_receipt(member);
-            self.watermarks_moved(conversation_id);
-            self.save(conversation_id, Vec::new());
-        }
+        let Some(conversation_id) = text(payload, "conversation_id") else { return };
+        let Some(conversation) = self.sync.get_mut(conversation_id) else { return };
+        let Some(member) = Member::from_value(payload) else { return conversation.ask_again() };
+        conversation.take_receipt(member);
+        self.watermarks_moved(conversation_id);
+        self.save(conversation_id, Vec::new());
     }
 
     /// A row of the server, from wherever it came.
@@ -424,10 +440,11 @@ impl Engine {
         if merge.first {
             operations.push(all_messages(conversation_id));
         }
-        if merge.reset
-            && let Some(shown) = self.shown.get_mut(conversation_id)
-        {
-            shown.reset();
+        if merge.reset {
+            self.awaiting_ticks.retain(|message| message.conversation_id != conversation_id);
+            if let Some(shown) = self.shown.get_mut(conversation_id) {
+                shown.reset();
+            }
         }
         let anything = anyway || !merge.rows.is_empty();
         let held = self.sync.get(conversation_id).filter(|held| held.is_known() && merge.from > 0 && anything);

@@ -19,9 +19,9 @@ const LAST_RECEIPTS: usize = 40;
 impl Engine {
     pub(super) fn mark_read(&mut self, conversation_id: &str) {
         if let Some(conversation) = self.sync.get_mut(conversation_id) {
-            conversation.read = conversation.cursor;
+            conversation.read = conversation.read.max(conversation.cursor);
             if let Some(shown) = self.shown.get_mut(conversation_id) {
-                shown.read = conversation.cursor;
+                shown.read = conversation.read;
             }
         }
         self.tell_read();
@@ -133,9 +133,7 @@ impl Engine {
         let Outcome::Answer(body) = outcome else { return self.ack_later(failures) };
         self.outbox.probe_soon(self.now.mono);
         for (conversation_id, delivered, read) in rest::read_acks(&body) {
-            if let Some(conversation) = self.sync.get_mut(&conversation_id) {
-                conversation.acknowledged(&self.user_id, delivered, read);
-            }
+            self.sync.acknowledged(&conversation_id, &self.user_id, delivered, read);
         }
         // Where the server does not take it, it has less than we know of: another database, or a lost membership.
         let mut refused = false;

@@ -103,6 +103,9 @@ impl Engine {
         }
         if std::mem::take(&mut self.reread) {
             self.read_anew();
+            if self.role.generation().is_none() {
+                self.load_list();
+            }
         }
         if self.cursors_unread()
             && let Some(generation) = self.role.generation()

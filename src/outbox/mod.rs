@@ -23,7 +23,7 @@ mod settle;
 
 use litemap::LiteMap;
 
-use crate::message::{DeliveryStatus, Envelope, Failure, MessageId, StoredMessage};
+use crate::message::{DeliveryStatus, Envelope, Failure, Kind, MessageId, StoredMessage};
 
 pub use act::Act;
 pub use lane::Row;
@@ -199,11 +199,10 @@ impl Outbox {
     }
 
     /// Rows read from the database, all of those from [`Outbox::unread_from`] on; `leading` says whether this tab leads.
-    pub fn read(&mut self, rows: Vec<(u64, Envelope, Option<Failure>)>, through: u64, leading: bool) {
+    /// Answers the messages that were held and are not there any more.
+    pub fn read(&mut self, rows: Vec<(u64, Envelope, Option<Failure>)>, through: u64, leading: bool) -> Vec<Envelope> {
         let anew = std::mem::take(&mut self.stale);
-        if anew {
-            self.forget();
-        }
+        let before = if anew { self.forget() } else { LiteMap::new() };
         let maybe_sent = !self.leads;
         for (key, envelope, refused) in rows {
             self.insert(key, Row { refused, maybe_sent, ..Row::new(envelope) });
@@ -215,6 +214,17 @@ impl Outbox {
             self.forget_gone();
         }
         self.leads = leading;
+        let mut gone = Vec::new();
+        for (id, lane) in before {
+            for (key, Row { envelope, .. }) in lane.rows {
+                let now = self.lanes.get(&id).and_then(|lane| lane.rows.get(&key)).map(|row| &row.envelope);
+                let stays = now.is_some_and(|now| now.id == envelope.id && now.kind == envelope.kind);
+                if !stays && envelope.kind == Kind::Message {
+                    gone.push(envelope);
+                }
+            }
+        }
+        gone
     }
 
     /// Another tab may have changed everything: the next [`Outbox::read`] is of all rows, and takes
@@ -237,11 +247,11 @@ impl Outbox {
         self.abandon();
     }
 
-    fn forget(&mut self) {
+    fn forget(&mut self) -> LiteMap<String, Lane> {
         self.touched.extend(self.lanes.keys().cloned());
-        self.lanes.clear();
         self.flight = None;
         self.read_through = 0;
+        std::mem::take(&mut self.lanes)
     }
 
     /// Whether a request could be built now.

@@ -32,7 +32,15 @@ pub fn conversation_of(topic: &str) -> Option<&str> {
 
 #[derive(Debug, Clone, Default)]
 pub struct People {
-    rooms: Vec<(String, Vec<Person>)>,
+    rooms: Vec<Room>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Room {
+    conversation_id: String,
+    people: Vec<Person>,
+    /// References that are gone: a leave may overtake what was said before it.
+    left: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,38 +55,41 @@ impl People {
     /// Who is there, all of them.
     pub fn take_state(&mut self, conversation_id: &str, state: &Value) {
         let room = self.room(conversation_id);
-        for person in room.iter_mut() {
+        for person in &mut room.people {
             person.refs.clear();
         }
-        enter(room, state);
-        room.retain(Person::is_there);
+        room.enter(state);
+        room.people.retain(Person::is_there);
     }
 
     /// Who came and who left since.
     pub fn take_diff(&mut self, conversation_id: &str, joins: &Value, leaves: &Value) {
         let room = self.room(conversation_id);
-        enter(room, joins);
+        room.enter(joins);
         for (user_id, entry) in leaves.as_object().map(Object::fields).unwrap_or_default() {
-            let Some(person) = room.iter_mut().find(|person| person.user_id == *user_id) else { continue };
-            for meta in items(entry, "metas") {
-                person.refs.retain(|known| Some(known.as_str()) != text(meta, "phx_ref"));
-            }
+            let left = items(entry, "metas").iter().filter_map(|meta| text(meta, "phx_ref")).map(str::to_owned);
+            let from = room.left.len();
+            room.left.extend(left);
+            let Some(person) = room.people.iter_mut().find(|person| person.user_id == *user_id) else { continue };
+            let left = room.left.get(from..).unwrap_or_default();
+            person.refs.retain(|known| !left.contains(known));
             // Whoever is gone does not type any more either.
             if person.refs.is_empty() {
                 person.typing_until = None;
             }
         }
-        room.retain(Person::is_there);
+        room.left.drain(..room.left.len().saturating_sub(MAX_PEOPLE));
+        room.people.retain(Person::is_there);
     }
 
     pub fn take_typing(&mut self, now: u64, conversation_id: &str, user_id: &str, on: bool) {
         let room = self.room(conversation_id);
         if on {
-            if let Some(person) = person(room, user_id) {
+            if let Some(person) = person(&mut room.people, user_id) {
                 person.typing_until = Some(now + TYPING_MS);
             }
         } else {
-            stop(room, user_id);
+            stop(&mut room.people, user_id);
         }
     }
 
@@ -89,27 +100,27 @@ impl People {
             refs: vec![String::new()],
             typing_until: types.then_some(now + TYPING_MS),
         };
-        *self.room(conversation_id) = people.into_iter().map(person).collect();
+        self.room(conversation_id).people = people.into_iter().map(person).collect();
     }
 
     /// A message of this user came: what was typed is there. Answers whether this user typed.
     pub fn wrote(&mut self, conversation_id: &str, user_id: &str) -> bool {
-        let room = self.rooms.iter_mut().find(|(id, _)| id == conversation_id);
-        room.is_some_and(|(_, room)| stop(room, user_id))
+        let room = self.rooms.iter_mut().find(|room| room.conversation_id == conversation_id);
+        room.is_some_and(|room| stop(&mut room.people, user_id))
     }
 
     /// Ends what was not repeated in time, and answers in which conversations.
     pub fn expire(&mut self, now: u64) -> Vec<String> {
         let mut changed = Vec::new();
-        for (conversation_id, room) in &mut self.rooms {
+        for Room { conversation_id, people, .. } in &mut self.rooms {
             let mut any = false;
-            for person in room.iter_mut() {
+            for person in people.iter_mut() {
                 if person.typing_until.is_some_and(|until| until <= now) {
                     person.typing_until = None;
                     any = true;
                 }
             }
-            room.retain(Person::is_there);
+            people.retain(Person::is_there);
             if any {
                 changed.push(conversation_id.clone());
             }
@@ -118,31 +129,47 @@ impl People {
     }
 
     pub fn deadline(&self) -> Option<u64> {
-        self.rooms.iter().flat_map(|(_, room)| room).filter_map(|person| person.typing_until).min()
+        self.rooms.iter().flat_map(|room| &room.people).filter_map(|person| person.typing_until).min()
     }
 
     /// Each user once, and whether this user types.
     pub fn list(&self, conversation_id: &str) -> impl Iterator<Item = (&str, bool)> {
-        let room = self.rooms.iter().find(|(id, _)| id == conversation_id);
-        let people = room.map(|(_, room)| room.as_slice()).unwrap_or_default();
+        let room = self.rooms.iter().find(|room| room.conversation_id == conversation_id);
+        let people = room.map(|room| room.people.as_slice()).unwrap_or_default();
         people.iter().map(|person| (person.user_id.as_str(), person.typing_until.is_some()))
     }
 
     pub fn forget(&mut self, conversation_id: &str) {
-        self.rooms.retain(|(id, _)| id != conversation_id);
+        self.rooms.retain(|room| room.conversation_id != conversation_id);
     }
 
     pub fn forget_all(&mut self) {
         self.rooms.clear();
     }
 
-    fn room(&mut self, conversation_id: &str) -> &mut Vec<Person> {
-        let known = self.rooms.iter().position(|(id, _)| id == conversation_id);
+    fn room(&mut self, conversation_id: &str) -> &mut Room {
+        let known = self.rooms.iter().position(|room| room.conversation_id == conversation_id);
         let index = known.unwrap_or_else(|| {
-            self.rooms.push((conversation_id.to_owned(), Vec::new()));
+            self.rooms.push(Room { conversation_id: conversation_id.to_owned(), ..Room::default() });
             self.rooms.len() - 1
         });
-        &mut self.rooms[index].1
+        &mut self.rooms[index]
+    }
+}
+
+impl Room {
+    fn enter(&mut self, joins: &Value) {
+        for (user_id, entry) in joins.as_object().map(Object::fields).unwrap_or_default() {
+            for reference in items(entry, "metas").iter().filter_map(|meta| text(meta, "phx_ref")) {
+                if !self.left.iter().any(|left| left == reference)
+                    && let Some(person) = person(&mut self.people, user_id)
+                    && person.refs.len() < MAX_PEOPLE
+                    && !person.refs.iter().any(|known| known == reference)
+                {
+                    person.refs.push(reference.to_owned());
+                }
+            }
+        }
     }
 }
 
@@ -163,19 +190,6 @@ fn person<'a>(room: &'a mut Vec<Person>, user_id: &str) -> Option<&'a mut Person
         }
     };
     room.get_mut(index)
-}
-
-fn enter(room: &mut Vec<Person>, joins: &Value) {
-    for (user_id, entry) in joins.as_object().map(Object::fields).unwrap_or_default() {
-        for reference in items(entry, "metas").iter().filter_map(|meta| text(meta, "phx_ref")) {
-            if let Some(person) = person(room, user_id)
-                && person.refs.len() < MAX_PEOPLE
-                && !person.refs.iter().any(|known| known == reference)
-            {
-                person.refs.push(reference.to_owned());
-            }
-        }
-    }
 }
 
 fn stop(room: &mut Vec<Person>, user_id: &str) -> bool {

@@ -174,3 +174,16 @@ fn a_tab_shows_what_it_told_last_until_it_is_not_heard_of_any_more() {
     screens.told(30_020, 1, Vec::new());
     assert_eq!(screens.conversations().count(), 0);
 }
+
+#[test]
+fn a_leave_that_overtakes_the_state_is_not_undone_by_it() {
+    let mut people = People::default();
+    people.take_diff(ROOM, &nobody(), &json!({"anna": entry(&["1"])}));
+    people.take_state(ROOM, &json!({"anna": entry(&["1"]), "ben": entry(&["2"])}));
+    assert_eq!(list(&people), [("ben", false)]);
+    people.take_diff(ROOM, &json!({"anna": entry(&["3"])}), &nobody());
+    assert_eq!(list(&people), [("ben", false), ("anna", false)], "she came back");
+    people.take_diff(ROOM, &nobody(), &json!({"anna": entry(&["3"])}));
+    people.take_diff(ROOM, &json!({"anna": entry(&["3"])}), &nobody());
+    assert_eq!(list(&people), [("ben", false)], "a join that comes late");
+}

@@ -33,6 +33,8 @@ pub struct Summary {
     pub(super) told: u64,
     /// What was read when `unread` was counted.
     read: u64,
+    /// How many of those are read is not known until the server knows what was.
+    guessed: bool,
 }
 
 impl Summary {
@@ -53,6 +55,7 @@ impl Summary {
             read: number(value, "read")?,
             unread: number(value, "unread")?,
             last_message: value.get("last_message").and_then(StoredMessage::from_row),
+            guessed: false,
         })
     }
 
@@ -110,8 +113,11 @@ fn preview(row: &StoredMessage) -> StoredMessage {
 impl Conversation {
     /// Up to here this user has read it, here or elsewhere.
     pub fn read_mark(&self, user_id: &str) -> u64 {
-        let own = self.members.iter().find(|member| member.user_id == user_id);
-        self.read.max(own.map_or(0, |own| own.read_seq))
+        self.read.max(self.server_read(user_id))
+    }
+
+    fn server_read(&self, user_id: &str) -> u64 {
+        self.members.iter().find(|member| member.user_id == user_id).map_or(0, |own| own.read_seq)
     }
 
     /// What the server says of it; it counted from `server_read`.
@@ -131,8 +137,9 @@ impl Conversation {
             }
         }
         let Overview { unread, last_message } = overview;
-        let mut summary = Summary { through: last_seq, told: last_seq, read: server_read, unread, last_message };
-        summary.note_read(read);
+        let mut summary =
+            Summary { through: last_seq, told: last_seq, read: server_read, unread, last_message, guessed: false };
+        summary.guessed = !summary.note_read(read);
         self.summary = Some(summary);
     }
 }
@@ -276,13 +283,27 @@ impl Sync {
         let mut read = Vec::new();
         for (id, conversation) in &mut self.conversations {
             let mark = conversation.read_mark(user_id);
-            if let Some(summary) = conversation.summary.as_mut().filter(|it| it.unread > 0 && mark > it.read) {
-                self.list.due |= !summary.note_read(mark);
+            let here = mark > conversation.server_read(user_id);
+            let Some(summary) = conversation.summary.as_mut().filter(|it| mark > it.read) else { continue };
+            if summary.unread > 0 {
                 read.push(id.clone());
             }
+            let known = summary.note_read(mark);
+            summary.guessed |= !known && here;
+            self.list.due |= !known && !here;
         }
         read.iter().for_each(|id| self.touch(id));
         read
+    }
+
+    /// What the server holds as our own watermarks.
+    pub fn acknowledged(&mut self, id: &str, user_id: &str, delivered: u64, read: u64) {
+        let Some(conversation) = self.conversations.get_mut(id) else { return };
+        conversation.acknowledged(user_id, delivered, read);
+        let told = read >= conversation.read;
+        if let Some(summary) = conversation.summary.as_mut().filter(|_| told) {
+            self.list.due |= std::mem::take(&mut summary.guessed);
+        }
     }
 
     /// What the list shows of it may be another.

@@ -57,6 +57,8 @@ pub enum TabMessage {
     Older { conversation_id: String, before: u64, answer: Value, error: Option<(String, String)> },
     /// What is wrong with a conversation that a tab shows, by code and sentence; nothing when it has passed.
     Problem { generation: u64, conversation_id: String, error: Option<(String, String)> },
+    /// The same of the list.
+    ListProblem { generation: u64, error: Option<(String, String)> },
     /// A tab shows the list of all conversations: keep it.
     List,
     /// What changes in it.
@@ -141,6 +143,9 @@ impl TabMessage {
                     vec![("generation", (*generation).into()), ("conversation_id", conversation_id), ("error", error)],
                 )
             }
+            TabMessage::ListProblem { generation, error } => {
+                ("list_problem", vec![("generation", (*generation).into()), ("error", from_error(error))])
+            }
             TabMessage::List => ("list", Vec::new()),
             TabMessage::Listed { generation, patch } => {
                 let mut fields = ListPatch::clone(patch).fields();
@@ -219,6 +224,7 @@ impl TabMessage {
                 conversation_id: conversation_id()?,
                 error: to_error(value)?,
             },
+            "list_problem" => TabMessage::ListProblem { generation: generation()?, error: to_error(value)? },
             "list" => TabMessage::List,
             "listed" => {
                 TabMessage::Listed { generation: generation()?, patch: Box::new(ListPatch::from_value(value)?) }

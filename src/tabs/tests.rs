@@ -211,6 +211,7 @@ fn every_message() -> Vec<TabMessage> {
         TabMessage::Older { conversation_id: id(), before: 51, answer: json::Value::Null, error: Some(error()) },
         TabMessage::Problem { generation: 7, conversation_id: id(), error: Some(error()) },
         TabMessage::Problem { generation: 7, conversation_id: id(), error: None },
+        TabMessage::ListProblem { generation: 7, error: Some(error()) },
         TabMessage::Act { from: (1 << 53) - 1, op: 7, act: json!({"act": "retry", "conversation_id": "b1"}) },
         TabMessage::List,
         TabMessage::Listed {
@@ -261,7 +262,13 @@ fn a_message_that_lacks_something_or_has_it_of_another_kind_is_none() {
     let optional = |message: &TabMessage, field: &str| {
         matches!(
             (message, field),
-            (TabMessage::Problem { .. } | TabMessage::Acted { .. } | TabMessage::Older { .. }, "error")
+            (
+                TabMessage::Problem { .. }
+                    | TabMessage::ListProblem { .. }
+                    | TabMessage::Acted { .. }
+                    | TabMessage::Older { .. },
+                "error"
+            )
         ) || matches!((message, field), (TabMessage::Older { .. }, "answer"))
             || matches!((message, field), (TabMessage::Act { .. }, "act") | (TabMessage::Sent { .. }, "row"))
             || matches!((message, field), (TabMessage::Rows { .. }, "rows"))

@@ -89,6 +89,7 @@ impl Timeline {
         (self.delivered, self.read) = (0, 0);
         self.changed = self.pending.iter().map(Pending::order).collect();
         self.removed.clear();
+        (self.delivered, self.read) = (0, 0);
         self.reset = true;
     }
 

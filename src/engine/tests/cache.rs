@@ -155,3 +155,37 @@ fn a_row_that_came_back_removes_nothing_from_a_database_that_was_not_read_yet() 
     world.run_for(10_000);
     assert_eq!(world.server.contents(BOOKING), ["of the deleted database", "the first of the new one"]);
 }
+
+#[test]
+fn a_following_tab_shows_nothing_that_a_server_set_back_to_a_copy_does_not_have() {
+    let mut world = follower(cache("i1", 1..=3, "old"));
+    world.store = cache("i1", 1..=2, "of the copy");
+    world.feed(Input::Heard(TabMessage::Changed));
+    assert_eq!(contents(&world), ["of the copy"; 2]);
+    world.online = false;
+    world.store = cache("i1", 1..=1, "of an older copy");
+    world.feed(Input::LockGranted { exclusive: true });
+    assert_eq!(contents(&world), ["of an older copy"]);
+}
+
+#[test]
+fn messages_of_a_conversation_that_was_made_anew_have_no_ticks_of_the_old_one() {
+    let mut world = World::started();
+    for _ in 0..5 {
+        world.send("old");
+    }
+    world.server.ack(CLIENT, &json!([{"conversation_id": BOOKING, "delivered": 5, "read": 5}]));
+    world.feed(Input::Timer);
+    world.run_for(1_000);
+    assert_eq!(world.screen()[4].1, "read");
+    world.server.restore(BOOKING, 0);
+    world.server.members.get_mut(BOOKING).unwrap().iter_mut().for_each(|member| {
+        member["delivered_seq"] = 0.into();
+        member["read_seq"] = 0.into();
+    });
+    world.run_for(90_000);
+    assert_eq!(world.screen().len(), 0);
+    world.send("new");
+    world.run_for(2_000);
+    assert_eq!(world.screen(), [("new".to_owned(), "sent".to_owned())]);
+}

@@ -515,3 +515,73 @@ fn what_a_leader_says_that_was_robbed_and_does_not_know_it_is_not_believed() {
     }
     assert!(browser.tabs[1].world.updates.is_empty());
 }
+
+// ---- what was said while a tab slept
+
+fn taken_back(browser: &Browser, nth: usize) -> usize {
+    let taken_back = |update: &&Update| matches!(update, Update::TakenBack { .. });
+    browser.tabs[nth].world.updates.iter().filter(taken_back).count()
+}
+
+#[test]
+fn a_tab_that_wakes_learns_that_its_message_was_taken_back_elsewhere() {
+    let mut browser = writing_offline(2);
+    browser.page(1, PageEvent::Frozen);
+    let message = ids_of(&browser)[0].clone();
+    browser.command(0, cancel(7, &message));
+    browser.run_for(1_000);
+    assert_eq!(taken_back(&browser, 1), 0);
+    browser.page(1, PageEvent::Resumed);
+    browser.run_for(1_000);
+    assert_eq!(taken_back(&browser, 1), 1);
+    browser.page(1, PageEvent::Frozen);
+    browser.page(1, PageEvent::Resumed);
+    browser.run_for(1_000);
+    assert_eq!(taken_back(&browser, 1), 1, "once");
+}
+
+#[test]
+fn a_tab_that_wakes_learns_that_its_message_was_sent_though_it_does_not_show_the_conversation() {
+    let mut browser = Browser::with_tabs(2);
+    for nth in 0..2 {
+        browser.at(nth, |tab| tab.set_online(false));
+    }
+    browser.command(1, Command::Close { conversation_id: BOOKING.into() });
+    browser.at(1, |tab| tab.send("in a tunnel"));
+    browser.page(1, PageEvent::Frozen);
+    browser.at(0, |tab| tab.set_online(true));
+    browser.run_for(10_000);
+    assert_eq!(browser.contents(), ["in a tunnel"]);
+    browser.at(1, |tab| tab.set_online(true));
+    browser.page(1, PageEvent::Resumed);
+    browser.run_for(1_000);
+    assert_eq!(browser.tabs[1].world.announced().last(), Some(&"sent"));
+    assert_eq!(taken_back(&browser, 1), 0);
+}
+
+#[test]
+fn a_leader_that_was_stuck_learns_what_became_of_its_messages() {
+    let mut browser = Browser::with_tabs(2);
+    browser.command(0, Command::Close { conversation_id: BOOKING.into() });
+    browser.at(0, |tab| tab.online = false);
+    browser.at(0, |tab| tab.send("sent by another tab"));
+    browser.at(0, |tab| tab.send("taken back in another tab"));
+    browser.sleep(0);
+    let second = ids_of(&browser)[1].clone();
+    browser.server.always = Some(Fault::Refuse);
+    browser.run_for(TAKEN_BY);
+    browser.command(1, cancel(7, &second));
+    browser.server.always = None;
+    browser.run_for(60_000);
+    assert_eq!(browser.server.live_messages(BOOKING), ["sent by another tab"]);
+    // It hears all of it before the database tells it that it was robbed.
+    let tab = &mut browser.tabs[0];
+    (tab.unaware, tab.world.online, tab.world.holds_writes) = (true, true, true);
+    browser.wake(0);
+    browser.at(0, |tab| tab.release_writes(Vec::new()));
+    browser.tabs[0].world.holds_writes = false;
+    browser.run_for(2_000);
+    assert_eq!(browser.role(0), crate::tabs::Role::Following);
+    assert_eq!(browser.tabs[0].world.announced().iter().filter(|status| **status == "sent").count(), 1);
+    assert_eq!(taken_back(&browser, 0), 1);
+}

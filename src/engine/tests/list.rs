@@ -486,3 +486,61 @@ fn a_tab_that_could_not_load_the_list_and_follows_now_shows_it_without_an_error(
     assert_eq!(lines(&browser.tabs[leader].world).len(), 1);
     assert_eq!(error(&browser), Some(false));
 }
+
+fn error(world: &World) -> Option<String> {
+    let error = |update: &Update| match update {
+        Update::ListState { error, .. } => Some(error.as_ref().map(|error| error.code.clone())),
+        _ => None,
+    };
+    world.updates.iter().rev().find_map(error).flatten()
+}
+
+#[test]
+fn a_tab_that_follows_says_why_there_is_no_list_until_there_is_one() {
+    let mut browser = Browser::with_tabs(2);
+    browser.at(0, |tab| tab.online = false);
+    browser.command(1, Command::List { on: true });
+    browser.run_for(1_000);
+    assert_eq!(error(&browser.tabs[1].world).as_deref(), Some("network"));
+    let late = browser.open_tab();
+    browser.command(late, Command::List { on: true });
+    assert_eq!(error(&browser.tabs[late].world).as_deref(), Some("network"), "it is told at once");
+    browser.at(0, |tab| tab.set_online(true));
+    browser.run_for(5_000);
+    for nth in [1, late] {
+        assert_eq!(error(&browser.tabs[nth].world), None);
+        assert!(is_loaded(&browser.tabs[nth].world));
+    }
+}
+
+#[test]
+fn a_list_that_a_following_tab_could_not_read_is_read_later() {
+    let mut browser = Browser::with_tabs(3);
+    many(&mut browser.server, 5);
+    for nth in [0, 1] {
+        browser.command(nth, Command::List { on: true });
+        browser.run_for(1_000);
+    }
+    browser.tabs[2].world.reads_fail = true;
+    browser.command(2, Command::List { on: true });
+    browser.tabs[2].world.reads_fail = false;
+    browser.run_for(6_000);
+    assert_eq!(lines(&browser.tabs[2].world).len(), 5);
+}
+
+#[test]
+fn what_was_read_before_anything_was_unread_is_not_counted_again() {
+    let mut world = with_list(2);
+    let id = booking(2);
+    world.command(Command::Open { conversation_id: id.clone() });
+    for n in 1..=3 {
+        said_by(&mut world, CLIENT, &id, n, "seen at once");
+    }
+    world.feed(Input::Page(PageEvent::Hidden));
+    // The receipt does not get through, and the server counts all of them.
+    world.server.members.get_mut(&id).unwrap()[0]["read_seq"] = 0.into();
+    said_by(&mut world, CLIENT, &id, 4, "not seen");
+    assert_eq!(line(&world, &id).0, 1);
+    world.run_for(70_000);
+    assert_eq!(line(&world, &id).0, 1);
+}

@@ -291,3 +291,66 @@ fn what_joins_the_view_after_a_long_absence_shows_no_hole() {
     world.run_for(1_000);
     assert_eq!(contents(&world).len(), 80);
 }
+
+#[test]
+fn an_edit_whose_event_was_cut_short_comes_in_whatever_order() {
+    let mut world = World::started();
+    let edit = |n: u8, content: &str| {
+        json!({"id": id(n), "conversation_id": BOOKING, "kind": "edit", "target_id": id(1),
+        "content": content, "message_type": "text", "metadata": {}})
+    };
+    world.receive(&id(1), "first");
+    world.receive(&id(2), "second");
+    world.live = false;
+    world.server.write(CLIENT, &json!([edit(3, "first, better")]));
+    world.feed(Input::Timer);
+    let cut = |seq: u64, of: u8| json!({"conversation_id": BOOKING, "seq": seq, "id": id(of)});
+    world.broadcast("message", &cut(3, 3));
+    assert_eq!(contents(&world), ["first, better", "second"]);
+    // The whole row of a later one comes first, then what was cut short below it, then something from long ago.
+    world.server.write(CLIENT, &json!([edit(4, "first, best")]));
+    world.server.post(BOOKING, CLIENT, &id(5), "third");
+    world.feed(Input::Timer);
+    let row = world.server.rows[BOOKING][4].clone();
+    world.broadcast("message", &json!({"conversation_id": BOOKING, "seq": 5, "id": id(5), "row": row}));
+    world.broadcast("message", &cut(4, 4));
+    world.broadcast("message", &cut(1, 1));
+    assert_eq!(contents(&world), ["first, best", "second", "third"]);
+}
+
+#[test]
+fn an_event_of_which_nothing_is_left_makes_everything_asked_for() {
+    let mut world = World::started();
+    world.live = false;
+    world.receive(&id(1), "one");
+    world.broadcast("message", &json!({"id": id(1)}));
+    assert_eq!(contents(&world), ["one"]);
+}
+
+#[test]
+fn a_receipt_that_was_cut_short_is_asked_for() {
+    let mut world = World::started();
+    world.send("hello");
+    world.live = false;
+    world.server.ack(CLIENT, &json!([{"conversation_id": BOOKING, "delivered": 1, "read": 1}]));
+    world.feed(Input::Timer);
+    world.broadcast("receipt", &json!({"conversation_id": BOOKING}));
+    assert_eq!(world.screen()[0].1, "read");
+}
+
+#[test]
+fn loading_messages_brings_what_was_committed_before_also_while_a_request_is_under_way() {
+    let mut world = World::started();
+    world.live = false;
+    world.holds_syncs = true;
+    world.command(Command::Reload { op: 70, conversation_id: BOOKING.into() });
+    let (_, http) = world.syncs.front().expect("a request").clone();
+    let old = world.server.answer(world.now.mono, &http);
+    world.server.post(BOOKING, CLIENT, &id(1), "committed before the second call");
+    world.command(Command::Reload { op: 71, conversation_id: BOOKING.into() });
+    world.answer_sync(old);
+    assert_eq!((world.is_done(70), world.is_done(71)), (true, false));
+    world.let_go();
+    assert!(world.is_done(71));
+    assert_eq!(contents(&world).len(), 1);
+}

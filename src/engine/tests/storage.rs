@@ -178,3 +178,18 @@ fn a_full_storage_with_nothing_to_give_up_rejects_the_send() {
     let op = world.send("two");
     assert!(world.is_done(op));
 }
+
+#[test]
+fn a_following_tab_that_could_not_read_the_queue_reads_it_later() {
+    let mut leader = World::started();
+    leader.set_online(false);
+    leader.send("one");
+    let mut world = World::nth(1);
+    (world.store, world.reads_fail) = (leader.store, true);
+    world.command(Command::Start { remembered_user: None, visible: true, online: true });
+    world.run_for(1_000);
+    assert_eq!(problem(&world).as_deref(), Some("storage_failed"));
+    world.reads_fail = false;
+    world.run_for(6_000);
+    assert_eq!((world.pending(), problem(&world)), (1, None));
+}
