@@ -2,7 +2,7 @@
 
 use super::{Effect, Engine, Request, Shown};
 use crate::{
-    json::{Value, number, text},
+    json::{Value, number},
     realtime::{ChannelConfig, PostgresBinding},
     rest::{OF_TABLE, OwnTable, Start},
     store::{Key, Operation, Table},
@@ -122,11 +122,13 @@ impl Engine {
     /// A row was inserted or updated. What cannot be read is fetched.
     pub(super) fn on_change(&mut self, topic: &str, change: &Value, whole: bool) {
         let (Some(id), Some(table)) = (topic.strip_prefix(TOPIC), &self.config.source.table) else { return };
-        let row = change.get("record").filter(|_| whole && text(change, "type") != Some("DELETE"));
-        let row = row.and_then(|record| table.read(record, id, &self.user_id));
-        let shown = self.shown.get(id).map(|Shown { timeline, .. }| timeline);
+        let record = &change["record"];
+        let at = table.time(record);
+        let row = if whole { table.read(record, id, &self.user_id) } else { None };
+        // Of what is not on this screen it is not known which place it has among others of the same time.
+        let shown = self.shown.get(id).filter(|shown| shown.low > 0 && Some(shown.low) <= at);
         match (row, shown) {
-            (Some(mut row), Some(timeline)) => {
+            (Some(mut row), Some(Shown { timeline, .. })) => {
                 let place = timeline.place(&row.id, row.seq);
                 // Of the same time as another: only a window has the right order.
                 let moved = place != row.seq;
@@ -138,7 +140,7 @@ impl Engine {
             }
             _ => {
                 if let Some(conversation) = self.sync.get_mut(id) {
-                    conversation.due = true;
+                    conversation.look_back(at);
                     self.sync.after_a_moment(self.now.mono);
                 }
             }

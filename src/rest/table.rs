@@ -163,7 +163,7 @@ impl OwnTable {
         Some(StoredMessage {
             id: MessageId::parse(text(row, &self.id)?)?,
             conversation_id: conversation_id.to_owned(),
-            seq: micros(&created_at)?,
+            seq: self.time(row)?,
             kind: Kind::Message,
             target_id: None,
             sender_id,
@@ -175,6 +175,11 @@ impl OwnTable {
             edited_at: None,
             deleted_at: None,
         })
+    }
+
+    /// In microseconds since 1970.
+    pub fn time(&self, row: &Value) -> Option<u64> {
+        micros(text(row, &self.created_at)?)
     }
 
     fn columns(&self) -> String {

@@ -26,6 +26,8 @@ pub(super) struct Progress {
     behind: Option<(Start, u64)>,
     /// A time that had passed on the server, and when on our monotonic clock.
     anchor: Option<(u64, u64)>,
+    /// What has this time, or a later one, is to be read once more.
+    back: Option<u64>,
 }
 
 impl Sync {
@@ -60,7 +62,11 @@ impl Sync {
             conversation.due = true;
             return None;
         }
+        if let Start::At(from) = start {
+            conversation.progress.back = conversation.progress.back.filter(|back| back < from);
+        }
         let merge = conversation.merge_window(now, incarnation, window, server_ms);
+        conversation.due |= conversation.progress.back.is_some();
         self.resets += u32::from(merge.reset);
         Some((id, Synced::Merged(merge)))
     }
@@ -80,12 +86,20 @@ impl Sync {
 }
 
 impl Conversation {
+    /// Something of this time, if that is known, was changed.
+    pub fn look_back(&mut self, at: Option<u64>) {
+        self.due = true;
+        if let Some(at) = at.filter(|at| *at >= self.low) {
+            self.progress.back = Some(self.progress.back.map_or(at, |back| back.min(at)));
+        }
+    }
+
     fn window_start(&self, incarnation: &str) -> Start {
         match &self.progress.behind {
             _ if self.incarnation != incarnation => Start::Newest,
             Some((behind, _)) => behind.clone(),
             None => {
-                let from = self.cursor.saturating_sub(OVERLAP_MICROS);
+                let from = self.cursor.saturating_sub(OVERLAP_MICROS).min(self.progress.back.unwrap_or(u64::MAX));
                 Start::At(from - from % STEP_MICROS)
             }
         }

@@ -7,6 +7,7 @@ use crate::{
     json::Value,
     message::MessageId,
     rest::{OwnTable, Source},
+    store::Table,
 };
 
 fn by_table(config: &mut Config) {
@@ -322,6 +323,33 @@ fn a_live_event_without_its_row_is_fetched() {
     world.feed(Input::Timer);
     world.run_for(1_000);
     assert_eq!(texts(&world), ["too large for an event"]);
+}
+
+#[test]
+fn an_update_of_an_old_row_is_kept_though_it_is_cut_short_or_not_on_this_screen() {
+    let mut world = table();
+    for n in 1..=3 {
+        world.server.own.post(&id(n), "before");
+        world.feed(Input::Timer);
+        world.run_for(300_000);
+    }
+    world.server.own.update(&id(1), "cut short");
+    let change = &mut world.server.own.live[0];
+    change["record"] = json!({"id": id(1), "created_at": change["record"]["created_at"]});
+    change["errors"] = json!(["Error 413: Payload Too Large"]);
+    world.feed(Input::Timer);
+    world.run_for(1_000);
+    assert_eq!(texts(&world), ["cut short", "before", "before"]);
+    // Another tab shows it.
+    world.command(Command::Close { conversation_id: BOOKING.into() });
+    world.server.own.update(&id(2), "elsewhere");
+    world.feed(Input::Timer);
+    world.run_for(1_000);
+    let kept: Vec<&Value> = world.store.table(Table::Messages).map(|row| &row["content"]).collect();
+    assert_eq!(kept, ["cut short", "elsewhere", "before"]);
+    let windows = world.server.own.windows;
+    world.run_for(25_000);
+    assert_eq!(world.server.own.windows, windows, "and that was all");
 }
 
 #[test]
