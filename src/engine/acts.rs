@@ -152,7 +152,10 @@ impl Engine {
             }
             Err(StoreError::Robbed) => {
                 self.acts.push_front((from, act));
-                self.requeue_for_lead();
+                self.robbed();
+                if self.role.generation().is_none() {
+                    self.shelve_acts();
+                }
             }
             Err(StoreError::Full) => {
                 let message = "unable to do that; because this browser's storage is full";

@@ -128,7 +128,7 @@ impl Engine {
         match result.as_deref() {
             Ok([Reply::List(records)]) => self.take_rows(records),
             Ok(_) => {}
-            Err(StoreError::Robbed) => return self.requeue_for_lead(),
+            Err(StoreError::Robbed) => return self.robbed(),
             Err(error) => {
                 self.storage_fails(error);
                 self.unread = true;
@@ -240,7 +240,7 @@ impl Engine {
     pub(super) fn settled(&mut self, settlement: Settlement, result: StoreResult) {
         let replies = match result {
             Ok(replies) => replies,
-            Err(StoreError::Robbed) => return self.requeue_for_lead(),
+            Err(StoreError::Robbed) => return self.robbed(),
             Err(_) => {
                 let failure = Failure {
                     code: "storage_failed".into(),
@@ -315,7 +315,7 @@ impl Engine {
                 sent.iter().for_each(|message| self.note_sent(message));
                 self.tell_changed = true;
             }
-            Err(StoreError::Robbed) => self.requeue_for_lead(),
+            Err(StoreError::Robbed) => self.robbed(),
             Err(_) => {}
         }
     }

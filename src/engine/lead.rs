@@ -84,6 +84,7 @@ impl Engine {
         self.outbox.read_anew();
         self.reading_outbox = false;
         self.unread = true;
+        self.acts_unread = true;
         // Another tab may have led in between: what it wrote counts, not what is remembered.
         self.cursors_read = !self.durable;
         self.perform_relays();
@@ -114,7 +115,16 @@ impl Engine {
 
     /// Another tab leads by now, or our lock is gone: stop acting, and wait for the next turn.
     pub(super) fn on_lock_lost(&mut self) {
-        if self.config.drain_only || matches!(self.role, Role::Taking | Role::Leading { .. }) {
+        if self.config.drain_only {
+            self.requeue_for_lead();
+        } else {
+            self.robbed();
+        }
+    }
+
+    /// Whoever learns it when it leads no more, for whatever reason, has nothing to wait for anew.
+    pub(super) fn robbed(&mut self) {
+        if matches!(self.role, Role::Taking | Role::Leading { .. }) {
             self.requeue_for_lead();
         }
     }
@@ -244,7 +254,7 @@ impl Engine {
     pub(super) fn beaten(&mut self, result: StoreResult) {
         match result {
             Ok(_) => self.tell_status(),
-            Err(StoreError::Robbed | StoreError::Leased { .. }) => self.requeue_for_lead(),
+            Err(StoreError::Robbed | StoreError::Leased { .. }) => self.robbed(),
             Err(_) => {}
         }
     }

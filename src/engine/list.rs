@@ -131,7 +131,7 @@ impl Engine {
     pub(super) fn all_saved(&mut self, saved: Vec<(String, u64, u64)>, result: StoreResult) {
         if result == Err(StoreError::Robbed) {
             saved.iter().for_each(|(id, ..)| drop(self.saving.remove(id)));
-            return self.requeue_for_lead();
+            return self.robbed();
         }
         for (conversation_id, low, cursor) in saved {
             self.rows_saved(&conversation_id, low, cursor, result.clone().map(|_| Vec::new()));

@@ -228,7 +228,7 @@ impl Engine {
                 }
             }
             Ok(_) => {}
-            Err(StoreError::Robbed) => self.requeue_for_lead(),
+            Err(StoreError::Robbed) => self.robbed(),
             Err(error) => self.storage_fails(error),
         }
     }
@@ -505,7 +505,7 @@ impl Engine {
                     self.save(conversation_id, operations);
                 }
             }
-            Err(StoreError::Robbed) => self.requeue_for_lead(),
+            Err(StoreError::Robbed) => self.robbed(),
             Err(error) => {
                 self.sync.not_saved(self.now.mono, conversation_id);
                 self.storage_fails(&error);

@@ -5,7 +5,8 @@ use crate::{
     json::Value,
     message::MessageId,
     outbox::Act,
-    store::{Operation, StoreError, Table, Transaction},
+    store::{Key, Operation, StoreError, Table, Transaction},
+    tabs::Role,
 };
 
 fn row(content: &str, status: &str) -> (String, String) {
@@ -414,6 +415,42 @@ fn so_it_is_when_it_was_robbed_between_plan_and_commit() {
     assert!(world.is_done(50));
     settle(&mut world);
     assert_eq!(world.server.live_messages(BOOKING), [""; 0]);
+}
+
+#[test]
+fn a_tab_of_which_somebody_else_took_over_while_it_wrote_stays_aside_and_plans_anew_when_it_leads_again() {
+    let mut world = World::started();
+    world.server.faults.push_back(Fault::Status(400, "23514"));
+    world.send("refused");
+    world.holds_writes = true;
+    world.command(Command::Retry { op: 50, conversation_id: None });
+    assert!(world.writes_wait());
+    world.lock_is_free = false;
+    world.signed_in = Some("somebody-else");
+    world.run_for(31_000);
+    world.command(Command::Reload { op: 51, conversation_id: BOOKING.into() });
+    world.run_for(1_000);
+    assert_eq!(world.engine.role, Role::Aside);
+    // Another tab takes the lead, and does what this one was asked for.
+    let raise = Operation::RaiseGeneration { first: 1 };
+    let row = world.store.table(Table::Outbox).next().unwrap().clone();
+    let delete = Operation::Delete { table: Table::Outbox, key: Key::Number(row["key"].as_u64().unwrap()) };
+    let mut anew = row.clone();
+    anew["refused"] = Value::Null;
+    world.store.run(&Transaction::strict(vec![raise, delete, Operation::Add { value: anew }])).expect("commits");
+    world.holds_writes = false;
+    world.release_writes(Vec::new());
+    assert_eq!(world.engine.role, Role::Aside, "nobody leads who may not send");
+    world.signed_in = Some(OPERATOR);
+    world.holds_sends = true;
+    world.run_for(60_000);
+    assert_eq!(world.engine.role, Role::Following);
+    world.feed(Input::LockGranted { exclusive: true });
+    world.run_for(1_000);
+    assert!(world.is_done(50));
+    assert_eq!(world.outbox(), 1, "a message stands there once");
+    settle(&mut world);
+    assert_eq!(world.server.contents(BOOKING), ["refused"]);
 }
 
 #[test]
