@@ -91,7 +91,7 @@ function Failed({ error, onRetry }: { error: ChatError; onRetry: () => void }) {
   return (
     <div className="message-area centred" role="alert">
       <p className="empty-title">The conversation cannot be shown</p>
-      <p>{words(error)}</p>
+      <p>{error.code === 'forbidden' ? 'You are not a member of it.' : words(error)}</p>
       {mayReload(error)
         ? <button type="button" className="button" onClick={() => location.reload()}>Reload the page</button>
         : <button type="button" className="button" onClick={onRetry}>Try again</button>}

@@ -5,7 +5,7 @@ const WORDS: Record<string, string> = {
   server: 'The server has a problem.',
   rate_limited: 'The server asks for a pause.',
   blocked: 'Waits for the one before.',
-  forbidden: 'You have no access to this conversation.',
+  forbidden: 'You may not write in this conversation.',
   no_conversation: 'This conversation does not exist.',
   rejected: 'The server refused it.',
   poison: 'The server fails at this message again and again.',
