@@ -8,7 +8,7 @@ use crate::message::{Envelope, Failure, Kind, MessageId};
 /// The guide's rhythm: after the first attempt, and after each retry.
 const BACKOFF_MS: [u64; 3] = [1_000, 2_000, 4_000];
 /// A parked lane is probed at random within this time, which doubles from probe to probe, up to the longest.
-const PROBE_MS: u64 = 4_000;
+const PROBE_MS: u64 = 2_000;
 const LONGEST_PROBE_MS: u64 = 60_000;
 /// Faults of one row alone, while other lanes send, after which it is the row.
 const POISON_FAULTS: u32 = 8;
@@ -207,7 +207,7 @@ impl Lane {
     }
 
     pub fn park(&mut self, now: u64, failure: Failure, probe: Option<&mut fastrand::Rng>) {
-        let within = (PROBE_MS << self.probes.min(4)).min(LONGEST_PROBE_MS);
+        let within = (PROBE_MS << self.probes.min(5)).min(LONGEST_PROBE_MS);
         self.probes += 1;
         let probe_at = probe.map(|rng| now + rng.u64(0..=within));
         self.gate = Gate::Parked { failure, probe_at };

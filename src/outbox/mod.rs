@@ -8,7 +8,7 @@
 //!
 //! A lane that fails waits 1 s, 2 s, 4 s; then it is *parked*: its rows show as failed, keep their
 //! places, and go out when somebody retries, sends again, or things get better. A probe looks for
-//! that at random within 4 s, then 8 s, up to a minute. What waits because the server could not be
+//! that at random within 2 s, then 4 s, up to a minute. What waits because the server could not be
 //! used also goes along with the next request of another lane, which burns no attempt. A *refused*
 //! row waits for a person; the lane goes on.
 //!

@@ -61,6 +61,16 @@ fn what_was_taken_back_unsent_is_not_deleted_again() {
     assert_eq!(records(&outbox).len(), 1);
 }
 
+#[test]
+fn the_last_hundred_that_were_taken_back_are_remembered() {
+    let mut outbox = leading(&["a"; 101]);
+    for n in 1..=101 {
+        perform(&mut outbox, &cancel(n), 200);
+    }
+    let deletes = (1..=101).filter(|n| !plan(&outbox, &cancel(*n)).is_empty());
+    assert_eq!(deletes.collect::<Vec<_>>(), [1]);
+}
+
 fn facts(kind: Kind) -> Outcome {
     let row = json!({"id": id(1).as_str(), "status": "duplicate", "seq": 7, "created_at": "t", "sender_role": "r", "kind": kind.as_str(), "content": "c"});
     Outcome::Answer(json!([row]))

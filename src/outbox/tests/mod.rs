@@ -164,7 +164,7 @@ fn a_probe_of_a_parked_lane_does_not_show() {
         finish(&mut outbox, now, status(503));
     }
     let probe = outbox.deadline().expect("a probe");
-    assert!((7_000..=7_000 + 4_000).contains(&probe));
+    assert!((7_000..=7_000 + 2_000).contains(&probe));
     assert_eq!(take(&mut outbox, probe), ["message 1"]);
     assert_eq!(phases(&outbox, "a"), ["parked"]);
 }

@@ -228,3 +228,15 @@ fn another_record_under_a_key_that_is_gone_changes_nothing() {
     outbox.apply(vec![Change::Put { key: 9, envelope: envelope("a", 9), refused: None }], 0..);
     assert_eq!(outbox.keys(), [1]);
 }
+
+#[test]
+fn what_the_leader_before_this_one_told_is_forgotten() {
+    let mut outbox = Outbox::new(true, 1);
+    rows(&mut outbox, 1..=1, false);
+    let state = RowState { phase: Phase::InFlight, ..outbox.rows("a")[0].2.clone() };
+    outbox.hear(vec![(1, state)], true);
+    assert_eq!(phases(&outbox, "a"), ["in_flight"]);
+    rows(&mut outbox, 2..=2, true);
+    outbox.step_aside();
+    assert_eq!(phases(&outbox, "a"), ["queued", "queued"]);
+}
