@@ -1,12 +1,17 @@
 // What a batch is worth: the same work by many small calls and by few large ones, on the local stack's PostgreSQL, as a
-// statement of its own and over the Data API. Only the ratios say something of another machine.
+// statement of its own and over the Data API. Only the ratios say something of another machine. And what the list of all
+// conversations takes, at first and when nothing is new.
 import { randomUUID } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
 import { startStack } from '../dev/stack/index.mjs'
 import { main } from './lib/process.mjs'
 
 const SIZES = [1, 10, 50, 250]
 const ROWS = 500
 const CONVERSATIONS = 500
+const LISTS = [500, 5000]
+/** Messages in each conversation of a list, and how many of them are unread. */
+const [LISTED_ROWS, LISTED_UNREAD] = [20, 3]
 const ROUNDS = 3
 /** Small calls are not made for all rows. */
 const MAX_CALLS = 60
@@ -56,6 +61,49 @@ function works(stack, user, conversations) {
   }
 }
 
+/** So many conversations, the messages as long as people write them. */
+async function fill(stack, count) {
+  const { operator, client } = stack.users
+  await stack.sql.begin(async (tx) => {
+    await tx`set local session_replication_role = replica`
+    await tx`truncate public.chat_conversations cascade`
+    await tx`insert into public.chat_conversations (id, last_seq) select gen_random_uuid()::text, ${LISTED_ROWS} from generate_series(1, ${count})`
+    await tx`
+      insert into public.chat_members (conversation_id, user_id, role, delivered_seq, read_seq)
+      select c.id, u.id, u.role, c.last_seq, c.last_seq - ${LISTED_UNREAD}
+      from public.chat_conversations c, (values (${client.id}::uuid, 'client'), (${operator.id}::uuid, 'operator')) u (id, role)`
+    await tx`
+      insert into public.chat_messages (id, conversation_id, seq, sender_id, sender_role, content)
+      select gen_random_uuid(), c.id, s, ${client.id}::uuid, 'client', 'Great, thank you! See you then at the harbour, at eight, with the children.'
+      from public.chat_conversations c, generate_series(1, c.last_seq) s`
+  })
+  await stack.sql`analyze public.chat_conversations, public.chat_members, public.chat_messages`
+}
+
+async function lists(stack, { sql, http }) {
+  const args = { expected_user: stack.users.operator.id }
+  const timed = async (call, more) => {
+    const times = []
+    let answer
+    for (let round = 0; round < ROUNDS; round++) {
+      const began = performance.now()
+      answer = await call('chat_list', { ...args, ...more })
+      times.push(performance.now() - began)
+    }
+    return { ms: median(times).toFixed(0), answer }
+  }
+  for (const count of LISTS) {
+    await fill(stack, count)
+    const first = await timed(http, {})
+    const again = await timed(sql, { since: first.answer.since, held: count })
+    const text = JSON.stringify(first.answer)
+    console.log(
+      `list of ${count} conversations: all of them ${(await timed(sql, {})).ms} ms by sql, ${first.ms} ms by http, ` +
+        `${(text.length / 1000).toFixed(0)} kB, ${(gzipSync(text).length / 1000).toFixed(0)} kB gzip; nothing new ${again.ms} ms`,
+    )
+  }
+}
+
 await main(async () => {
   const stack = await startStack()
   try {
@@ -84,7 +132,8 @@ await main(async () => {
         console.log(`${`${way}: ${name}`.padEnd(34)}${cells.join('')}`)
       }
     }
-    console.log('\nTime for each row or conversation, and how many times faster than one at a time.')
+    console.log('\nTime for each row or conversation, and how many times faster than one at a time.\n')
+    await lists(stack, ways(stack, user))
   } finally {
     await stack.stop()
   }

@@ -403,6 +403,7 @@ create or replace function public.chat_list(
 declare
   uid uuid := public.chat_require_user(expected_user);
   page_rows constant bigint := 50;
+  most_unread constant bigint := 1000;
   -- What is told apart are the 32 bits of a row's xmin, of which half are older than a number and half are newer.
   mask constant bigint := 4294967295;
   half constant bigint := 2147483648;
@@ -442,9 +443,12 @@ begin
   from public.chat_sync(uid, changed || cursors, max_rows) s
   left join public.chat_members k on k.conversation_id = s.conversation_id and k.user_id = uid and s.status = 'ok'
   left join lateral (
-    select count(*) as unread from public.chat_messages g
-    where g.conversation_id = k.conversation_id and g.seq > k.read_seq
-      and g.kind = 'message' and g.sender_id is distinct from uid and g.deleted_at is null
+    select count(*) as unread from (
+      select from public.chat_messages g
+      where g.conversation_id = k.conversation_id and g.seq > k.read_seq
+        and g.kind = 'message' and g.sender_id is distinct from uid and g.deleted_at is null
+      order by g.seq limit most_unread
+    ) counted
   ) u on true
   left join lateral (
     select to_jsonb(g) || jsonb_build_object(
@@ -461,7 +465,7 @@ begin
     'conversations', answers);
 end $$;
 comment on function public.chat_list(uuid, bigint, bigint, jsonb, int) is
-  'What changed in the conversations of the user since an answer that said {"since"}: each as chat_sync answers it, from where that answer left off or from its cursor here, with unread and last_message (its text cut to 300 characters). Without since, all of them. held: how many the client knows; where that is another number than total, ids names them all. sum adds up every last_seq. What was seen before may come again; nothing that was not is left out.';
+  'What changed in the conversations of the user since an answer that said {"since"}: each as chat_sync answers it, from where that answer left off or from its cursor here, with unread (1000: so many or more) and last_message (its text cut to 300 characters). Without since, all of them. held: how many the client knows; where that is another number than total, ids names them all. sum adds up every last_seq. What was seen before may come again; nothing that was not is left out.';
 
 create or replace function public.chat_ack(expected_user uuid, acks jsonb)
 returns table (conversation_id text, delivered_seq bigint, read_seq bigint)

@@ -75,6 +75,17 @@ for (const [way, { call, send, ack }] of Object.entries(world.ways)) {
       assert.equal((await list(client)).conversations[0].unread, 2)
     })
 
+    test('unread is counted up to a thousand, whatever has piled up', async () => {
+      const [id] = await conversations(1)
+      await sql`
+        insert into chat_messages (id, conversation_id, seq, sender_id, sender_role, content)
+        select gen_random_uuid(), ${id}, n, ${client.id}, 'client', n from generate_series(1, 1200) n`
+      await sql`update chat_conversations set last_seq = 1200 where id = ${id}`
+      assert.equal((await list(operator)).conversations[0].unread, 1000)
+      await ack(operator, [{ conversation_id: id, delivered: 1200, read: 201 }])
+      assert.equal((await list(operator)).conversations[0].unread, 999)
+    })
+
     test('the last message shows edits and deletes, and its text is cut', async () => {
       const [id] = await conversations(1)
       const last = row(id, 'ä'.repeat(1000), { metadata: { big: 'x'.repeat(2000) } })
