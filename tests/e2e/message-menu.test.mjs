@@ -36,7 +36,7 @@ test('a message is edited and deleted with the keyboard alone', async () => {
   await untilFocused('Edit', item('Edit'))
   await keyboard.press('Escape')
   await untilFocused('the menu\'s button', menuOf('See you at six.'))
-  assert.equal(await item('Edit').count(), 0)
+  await item('Edit').waitFor({ state: 'detached' })
 
   await keyboard.press('Enter')
   await untilFocused('Edit', item('Edit'))
@@ -62,7 +62,10 @@ test('a message is edited and deleted with the keyboard alone', async () => {
   await untilFocused('Delete', item('Delete'))
   await keyboard.press('Enter')
   await untilFocused('the list of messages', operator.log)
-  for (const person of [operator, client]) await person.untilTexts(['Message deleted'])
+  for (const person of [operator, client]) {
+    await person.message('Message deleted').waitFor()
+    await person.untilTexts(['Message deleted'])
+  }
   assert.equal(await page.getByRole('button', { name: 'Edit or delete' }).count(), 0)
   assert.deepEqual([...operator.exceptions, ...client.exceptions], [])
 })
