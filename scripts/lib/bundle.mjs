@@ -9,6 +9,8 @@ const OUT = 'pkg'
 // All entries and chunks lie flat beside wasm/: the loader's `new URL('./wasm/…', import.meta.url)` ends up in one of them.
 const ENTRIES = { index: 'js/index.ts', react: 'js/react/index.ts', ui: 'js/react/ui/index.ts', 'service-worker': 'js/service-worker.ts' }
 const STYLES = 'js/styles.css'
+/** What an app needs to know beside the README and the types. */
+const DOCS = ['docs/errors.md', 'docs/ways-in.md']
 
 export const esbuildOptions = {
   absWorkingDir: root,
@@ -27,7 +29,7 @@ export const esbuildOptions = {
 export function buildPackage({ dev }) {
   const files = [
     'Cargo.toml', 'tsconfig.json', 'tsconfig.build.json', 'scripts/lib/bundle.mjs',
-    ...filesBelow('js'), ...filesBelow('pkg-template'), ...filesBelow('supabase'),
+    ...DOCS, ...filesBelow('js'), ...filesBelow('pkg-template'), ...filesBelow('supabase'),
   ]
   return unlessFresh(OUT, { files, variant: dev ? 'dev' : 'release' }, async () => {
     rmSync(join(root, OUT), { recursive: true, force: true })
@@ -39,6 +41,7 @@ export function buildPackage({ dev }) {
     await run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json', '--outDir', join(OUT, 'types')])
     cpSync(join(root, 'pkg-template'), join(root, OUT), { recursive: true })
     cpSync(join(root, 'supabase'), join(root, OUT, 'supabase'), { recursive: true })
+    for (const path of DOCS) cpSync(join(root, path), join(root, OUT, path))
     writeManifest()
   })
 }

@@ -18,11 +18,15 @@ before(() => {
 })
 after(() => remove(folder))
 
-test('the package holds one .wasm, its licence and its README, and nothing that is only ours', () => {
+test('the package holds one .wasm, its licence, its README and what that refers to, and nothing that is only ours', () => {
   assert.deepEqual(packed.files.filter((path) => path.endsWith('.wasm')), ['wasm/surechat_bg.wasm'])
   assert.ok(packed.files.includes('LICENSE'))
   assert.ok(packed.files.includes('README.md'))
-  const odd = packed.files.filter((path) => !/^(LICENSE|README\.md|package\.json|styles\.css|[\w-]+\.js|wasm\/surechat_bg\.wasm|types\/.+\.d\.ts|supabase\/.+\.sql)$/.test(path))
+  const readme = readFileSync(join(pkg, 'README.md'), 'utf8')
+  const named = [...readme.matchAll(/\]\(([\w/.-]+)\)/g)].map(([, path]) => path)
+  assert.deepEqual(named, ['docs/ways-in.md', 'docs/errors.md'])
+  for (const path of named) assert.ok(packed.files.includes(path), path)
+  const odd = packed.files.filter((path) => !/^(LICENSE|README\.md|package\.json|styles\.css|[\w-]+\.js|wasm\/surechat_bg\.wasm|types\/.+\.d\.ts|supabase\/.+\.sql|docs\/(errors|ways-in)\.md)$/.test(path))
   assert.deepEqual(odd, [])
 })
 
