@@ -3,8 +3,8 @@
 // conversations takes, at first and when nothing is new.
 import { randomUUID } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
-import { startStack } from '../dev/stack/index.mjs'
 import { main } from './lib/process.mjs'
+import { ensureNpmPackages } from './setup.mjs'
 
 const SIZES = [1, 10, 50, 250]
 const ROWS = 500
@@ -105,6 +105,8 @@ async function lists(stack, { sql, http }) {
 }
 
 await main(async () => {
+  await ensureNpmPackages()
+  const { startStack } = await import('../dev/stack/index.mjs')
   const stack = await startStack()
   try {
     const user = stack.users.operator

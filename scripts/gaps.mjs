@@ -6,10 +6,9 @@
 //   --readers N    readers by chat_sync (default 6)
 //   --browsers N   readers that are browsers with the package; with 0 nothing is built
 import { anySeed } from '../dev/stack/random.mjs'
-import { gaps } from '../tests/gaps/main.mjs'
 import { build } from './build.mjs'
 import { Problem, main } from './lib/process.mjs'
-import { chromium, ensureTools } from './setup.mjs'
+import { chromium, ensureNpmPackages, ensureTools } from './setup.mjs'
 
 function parse(args) {
   const rest = [...args]
@@ -32,7 +31,10 @@ await main(async () => {
   if (options.pages > 0) {
     await ensureTools(['chromium'])
     await build()
+  } else {
+    await ensureNpmPackages()
   }
+  const { gaps } = await import('../tests/gaps/main.mjs')
   const { passed, summary, problems } = await gaps({ ...options, executable: chromium() })
   if (!passed) throw new Problem(`${summary}\ngaps: FAILED: ${problems.join(', ')}`)
   console.log(`\n${summary}`)

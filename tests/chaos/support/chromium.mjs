@@ -50,7 +50,7 @@ class Tab {
 export async function launch({ executable, profile }) {
   const portFile = join(profile, 'DevToolsActivePort')
   await rm(portFile, { force: true })
-  const child = start(executable, [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'])
+  const child = start(executable, [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], { profile })
   try {
     const [port, path] = await until('Chromium tells its address', async () => {
       child.check()

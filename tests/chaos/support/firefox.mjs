@@ -78,7 +78,7 @@ export async function launch({ executable, profile }) {
   const addressFile = join(profile, 'WebDriverBiDiServer.json')
   await rm(addressFile, { force: true })
   const child = start(executable, ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port=0', 'about:blank'], {
-    ...process.env, MOZ_CRASHREPORTER_DISABLE: '1',
+    profile, env: { ...process.env, MOZ_CRASHREPORTER_DISABLE: '1' },
   })
   try {
     const { ws_port: port } = await until('Firefox tells its address', async () => {
