@@ -576,6 +576,26 @@ fn history_that_the_database_refused_is_not_held() {
 }
 
 #[test]
+fn where_windows_are_read_a_cached_conversation_rests_until_somebody_opens_it() {
+    let mut sync = Sync::new(1).windowed(Some("w".into()));
+    sync.restore(with_a_page());
+    assert_eq!((sync.get("b1"), sync.is_due(0)), (None, false));
+    assert_eq!(sync.track("b1").cursor, 200);
+    let mut open = Sync::new(1).windowed(Some("w".into()));
+    open.track("b1");
+    open.restore(with_a_page());
+    assert_eq!(open.get("b1").map(|conversation| conversation.cursor), Some(200));
+}
+
+#[test]
+fn a_moment_is_waited_for_what_was_told_live() {
+    let mut sync = known(1);
+    sync.track("b1").due = true;
+    sync.after_a_moment(1_000);
+    assert_eq!(sync.deadline(), Some(1_000 + LAG_PAUSE_MS));
+}
+
+#[test]
 fn ticks_of_all_wait_for_the_last_one_of_another_role() {
     let mut sync = known(9);
     let conversation = sync.track("b1");
