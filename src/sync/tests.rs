@@ -1,3 +1,5 @@
+mod list;
+
 use crate::json;
 
 use super::*;
@@ -585,6 +587,19 @@ fn where_windows_are_read_a_cached_conversation_rests_until_somebody_opens_it() 
     open.track("b1");
     open.restore(with_a_page());
     assert_eq!(open.get("b1").map(|conversation| conversation.cursor), Some(200));
+}
+
+#[test]
+fn what_may_be_reached_again_is_asked_at_once_unless_it_was_answered_already() {
+    let mut sync = known(1);
+    sync.set_live(0, false);
+    assert!(!sync.is_due(1_000));
+    sync.poll_soon(1_000);
+    assert!(sync.is_due(1_000));
+    let mut live = known(1);
+    live.set_live(0, true);
+    live.poll_soon(1_000);
+    assert!(!live.is_due(1_000));
 }
 
 #[test]
