@@ -231,7 +231,7 @@ export interface ConversationSummary {
   readonly role: string
   /** The number of its newest row. */
   readonly last_seq: number
-  /** Messages of others that this user has not read, deleted ones left out. */
+  /** Messages of others that this user has not read, deleted ones left out. The server counts no further than 1000. */
   readonly unread: number
   /** The newest message, as it is after edits and deletes. Its content may be cut after 300 characters. */
   readonly last_message: ChatMessage | null
