@@ -50,7 +50,9 @@ await main(async () => {
   const stack = await startStack()
   try {
     if (bookings > 0) await addManyBookings(stack, bookings)
-    const demo = await startDemo({ stack, port, way })
+    const demo = await startDemo({ stack, port, way }).catch((error) => {
+      throw error.code === 'EADDRINUSE' ? new Problem(`demo: port ${port} is in use; --port takes another, 0 any that is free`) : error
+    })
     try {
       if (smoke) {
         const { runSmoke } = await import('../dev/demo/smoke.mjs')

@@ -5,7 +5,11 @@ const { values } = parseArgs({
   options: { port: { type: 'string', default: '54321' }, data: { type: 'string' }, verbose: { type: 'boolean', default: false } },
 })
 
-const stack = await startStack({ port: Number(values.port), dataDir: values.data, log: values.verbose ? console.error : undefined })
+const options = { port: Number(values.port), dataDir: values.data, log: values.verbose ? console.error : undefined }
+const stack = await startStack(options).catch((error) => {
+  console.error(error.code === 'EADDRINUSE' ? `Port ${values.port} is in use; --port takes another, 0 any that is free.` : error)
+  process.exit(1)
+})
 
 console.log(`Supabase      ${stack.url}`)
 console.log(`anon key      ${stack.apiKey}`)

@@ -35,8 +35,10 @@ async function fill(tx) {
 /** Everything below this node, and itself. */
 const nodes = (plan) => [plan, ...(plan.Plans ?? []).flatMap(nodes)]
 
-/** The nodes of all plans that this call has run, in whatever function. */
-async function plansOf(name, args) {
+const plansOf = (name, args) => plansOfWork((tx) => world.callIn(tx, name, { expected_user: client.id, ...args }))
+
+/** The nodes of all plans that this has run as the client, in whatever function. */
+async function plansOfWork(work) {
   const said = []
   const connection = stack.connect({ max: 1, onnotice: ({ message }) => said.push(message) })
   try {
@@ -47,7 +49,7 @@ async function plansOf(name, args) {
     await connection.begin(async (tx) => {
       await world.actAs(tx, client)
       said.length = 0
-      await world.callIn(tx, name, { expected_user: client.id, ...args })
+      await work(tx)
     })
   } finally {
     await connection.end()
@@ -78,6 +80,14 @@ const CALLS = {
   'chat_ack, 500 conversations': ['chat_ack', { acks: ids.map((conversation_id) => ({ conversation_id, delivered: 1, read: 1 })) }, 0],
 }
 
+/** What somebody may read without a function, under the policies. */
+const READS = {
+  'a page of one conversation': [(tx) => tx`select * from chat_messages where conversation_id = ${ids[0]} order by seq desc limit 50`, 2 * LAST],
+  'one message': [(tx) => tx`select * from chat_messages where id = ${uuid()}`, 0],
+  'messages embedded in their conversation': [(tx) => tx`
+    select c.id, m.content from chat_conversations c left join chat_messages m on m.conversation_id = c.id where c.id = ${ids[1]}`, 2 * LAST],
+}
+
 describe(`with ${2 * CONVERSATIONS * LAST} messages in ${2 * CONVERSATIONS} conversations`, () => {
   before(async () => {
     await sql.begin(fill)
@@ -93,6 +103,16 @@ describe(`with ${2 * CONVERSATIONS * LAST} messages in ${2 * CONVERSATIONS} conv
       const rows = read.reduce((sum, node) => sum + node['Actual Rows'] * node['Actual Loops'], 0)
       console.log(`${what}: ${[...new Set(read.map((node) => `${node['Node Type']} ${node['Index Name']}`))].join(', ') || 'reads no message'}; ${rows} rows`)
       assert.ok(rows <= most, `${rows} rows of chat_messages were read for at most ${most}`)
+    })
+  }
+
+  for (const [what, [read, most]] of Object.entries(READS)) {
+    test(`select: ${what}`, async () => {
+      const found = (await plansOfWork(read)).filter((node) => node['Relation Name'] === 'chat_messages')
+      assert.ok(found.length > 0)
+      assert.deepEqual(found.filter((node) => node['Node Type'] === 'Seq Scan'), [])
+      const rows = found.map((node) => node['Actual Rows'] * node['Actual Loops'])
+      assert.ok(rows.every((count) => count <= most), `${rows} rows for at most ${most}`)
     })
   }
 
