@@ -57,7 +57,7 @@ export class ConversationStore implements Conversation {
   #pending = 0
   /** From the core, until it says that it has passed. */
   #problem: ChatError | null = null
-  /** Of the last call, until the next one succeeds; one to load also until the conversation is live. */
+  /** Of the last call, until the next one succeeds; one to load also until everything is there. */
   #failure: ChatError | null = null
   #failedToLoad = false
   #holds = 0
@@ -167,7 +167,7 @@ export class ConversationStore implements Conversation {
 
   setSync(sync: SyncState): void {
     this.#sync = sync
-    if (sync === 'live' && this.#failedToLoad) this.#failure = null
+    if ((sync === 'live' || sync === 'polling') && this.#failedToLoad) this.#failure = null
   }
 
   setPeople(people: readonly Person[]): void {

@@ -347,7 +347,7 @@ describe('a call', () => {
     expect(client.conversation('a').getSnapshot().error).toBeNull()
   })
 
-  it('that could not load is forgotten when its conversation is live again; one that did something else is not', async () => {
+  it.each(['live', 'polling'] as const)('that could not load is forgotten when its conversation is %s; another one is not', async (state) => {
     const { client, core } = await startedClient()
     const conversation = client.conversation('a')
     conversation.subscribe(() => {})
@@ -359,10 +359,10 @@ describe('a call', () => {
     await fail(1, conversation.reload(), 'network')
     core.say({ type: 'sync', conversation_id: 'a', state: 'catching_up' })
     expect(conversation.getSnapshot().error).toMatchObject({ code: 'network' })
-    core.say({ type: 'sync', conversation_id: 'a', state: 'live' })
+    core.say({ type: 'sync', conversation_id: 'a', state })
     expect(conversation.getSnapshot().error).toBeNull()
     await fail(2, conversation.send('hello').persisted, 'storage_failed')
-    core.say({ type: 'sync', conversation_id: 'a', state: 'live' })
+    core.say({ type: 'sync', conversation_id: 'a', state })
     expect(conversation.getSnapshot().error).toMatchObject({ code: 'storage_failed' })
   })
 
