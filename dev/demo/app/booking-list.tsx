@@ -21,8 +21,8 @@ interface Line {
 
 export function BookingList({ bookings, error, onRetry, chosenId, onChoose }: Props) {
   const list = useConversations()
-  // What a conversation is about stands in its booking.
-  const lines = bookings || error ? inOrder(bookings, list) : []
+  // What a conversation is about stands in its booking: without a connection it is not waited for.
+  const lines = bookings || error || list.connectionStatus === 'disconnected' ? inOrder(bookings, list) : []
   const known = lines.length > 0
   const listed = !list.isLoading && !list.error
 
