@@ -314,6 +314,7 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
   uid uuid := public.chat_require_user(expected_user);
   page_rows constant bigint := 50;
+  most_bytes constant bigint := 1000000;
   row_limit bigint := least(greatest(coalesce(max_rows, 200), 1), 500);
 begin
   cursors := public.chat_unwrap(cursors);
@@ -348,9 +349,34 @@ begin
       else greatest(least(q.count, row_limit - q.ahead), 0)
     end::bigint as room
     from queued q
-  ), placed as (
+  ), allowed as (
     select g.*, case when not g.fresh then g.seq when g.room = g.count then g.last_seq - g.room else 0 end as start
     from granted g
+  ), weighed as (
+    -- Many long rows in one answer would never arrive over a slow line. The first row always fits.
+    select r.id, count(*) filter (where r.fits) as fitting, min(r.seq) filter (where r.fits) as lowest
+    from (
+      select a.id, s.seq, sum(s.size) over (order by a.ahead, a.id collate "C", s.place) - s.size < most_bytes as fits
+      from allowed a
+      cross join lateral (
+        (select g.seq, g.seq as place, octet_length(g.content) + pg_column_size(g.metadata) as size from public.chat_messages g
+         where not a.fresh and g.conversation_id = a.id and g.seq > a.start
+         order by g.seq limit a.room)
+        union all
+        (select g.seq, -g.seq, octet_length(g.content) + pg_column_size(g.metadata) from public.chat_messages g
+         where a.fresh and g.conversation_id = a.id and g.seq < coalesce(a.before, a.last_seq + 1)
+           and g.seq > case when a.before is null then a.start else 0 end
+         order by g.seq desc limit a.room)
+      ) s
+    ) r
+    group by r.id
+    having not bool_and(r.fits)
+  ), placed as (
+    -- A page of fewer rows is whole as well: it begins higher.
+    select a.id, a.incarnation, a.last_seq, a.before, a.fresh, coalesce(w.fitting, a.room) as room,
+      case when a.fresh and w.fitting > 0 then w.fitting else a.count end as count,
+      case when not a.fresh or w.id is null then a.start else coalesce(w.lowest - 1, 0) end as start
+    from allowed a left join weighed w on w.id = a.id
   ), paged as (
     select p.*, page.count as found, page.through, page.list,
       case when p.before is null then p.start + 1 when p.room = p.count then coalesce(page.first, 1) else p.before end as first
@@ -390,7 +416,7 @@ begin
   left join public.chat_conversations c on c.id = a.id;
 end $$;
 comment on function public.chat_sync(uuid, jsonb, int) is
-  'Answers {"<conversation>": {"seq", "incarnation"}} with what came after each cursor, complete from first_seq up to through_seq. Without a cursor, or with one from another incarnation, it is the newest page; with {"before": seq}, the page that ends below it. A page is complete from 1 where nothing older is left. Rows are limited over all conversations together; where through_seq is below last_seq, ask again.';
+  'Answers {"<conversation>": {"seq", "incarnation"}} with what came after each cursor, complete from first_seq up to through_seq. Without a cursor, or with one from another incarnation, it is the newest page; with {"before": seq}, the page that ends below it. A page is complete from 1 where nothing older is left. Rows, and what they weigh, are limited over all conversations together; where through_seq is below last_seq, ask again.';
 
 create or replace function public.chat_list(
   expected_user uuid,

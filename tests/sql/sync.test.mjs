@@ -173,6 +173,71 @@ for (const [way, { send, sync, call }] of Object.entries(world.ways)) {
       }
     })
 
+    describe('long rows', () => {
+      const LENGTH = 60_000
+      const size = (answers) => Buffer.byteLength(JSON.stringify(answers))
+      /** Every third row is short; of the others the content is long, or the metadata (which do not shrink when stored). */
+      const long = async (count) => {
+        const made = await history(count)
+        const noise = () => Array.from({ length: LENGTH / 40 }, uuid).join('').slice(0, LENGTH)
+        for (let n = 1; n <= count; n++) {
+          if (n % 3 === 1) await sql`update chat_messages set content = ${noise()} where conversation_id = ${made.id} and seq = ${n}`
+          if (n % 3 === 2) await sql`update chat_messages set metadata = ${sql.json({ noise: noise() })} where conversation_id = ${made.id} and seq = ${n}`
+        }
+        return made
+      }
+      const limit = 1_000_000 + LENGTH + 50_000
+
+      test('an answer is cut where it becomes too long, and resumed without a gap', async () => {
+        const [a, b] = [await long(40), await long(12)]
+        const cursors = { ...a.at(0), ...b.at(3) }
+        const seen = { [a.id]: [], [b.id]: [] }
+        let rounds = 0
+        for (let open = true; open && rounds < 20; rounds++) {
+          const answers = await sync(client, cursors)
+          assert.ok(size(answers) < limit, `${size(answers)} bytes`)
+          for (const answer of answers) {
+            const from = cursors[answer.conversation_id].seq
+            assert.deepEqual([answer.first_seq, answer.through_seq], [from + 1, from + answer.rows.length])
+            assert.deepEqual(seqs(answer), span(from + 1, answer.through_seq))
+            seen[answer.conversation_id].push(...seqs(answer))
+            cursors[answer.conversation_id].seq = answer.through_seq
+          }
+          open = answers.some((answer) => answer.through_seq < answer.last_seq)
+        }
+        assert.deepEqual(seen, { [a.id]: span(1, 40), [b.id]: span(4, 12) })
+        assert.ok(rounds > 1 && rounds < 5, `${rounds} requests`)
+      })
+
+      test('a page is the newest that fits, and the next one joins it', async () => {
+        const { id, incarnation } = await long(40)
+        const page = await one({ [id]: {} })
+        assert.ok(size(page) < limit && page.rows.length >= 20, `${page.rows.length} rows of ${size(page)} bytes`)
+        assert.deepEqual([seqs(page), page.through_seq], [span(page.first_seq, 40), 40])
+        const below = await one({ [id]: { before: page.first_seq, incarnation } })
+        assert.ok(size(below) < limit)
+        assert.deepEqual([seqs(below), below.first_seq, below.through_seq], [span(1, page.first_seq - 1), 1, page.first_seq - 1])
+        const first = await one({ [id]: { before: 2, incarnation } })
+        assert.deepEqual([seqs(first), first.first_seq, first.through_seq], [[1], 1, 1])
+      })
+
+      test('of several pages some have no room, and every request brings some', async () => {
+        const list = [await long(20), await long(20), await long(20)]
+        const cursors = Object.fromEntries(list.map(({ id }) => [id, {}]))
+        for (let rounds = 0; Object.keys(cursors).length > 0; rounds++) {
+          assert.ok(rounds < list.length)
+          const answers = await sync(client, cursors)
+          assert.ok(size(answers) < limit, `${size(answers)} bytes`)
+          assert.ok(answers.some(({ rows }) => rows.length > 0))
+          for (const answer of answers) {
+            if (answer.rows.length === 0) assert.deepEqual([answer.first_seq, answer.through_seq], [1, 0])
+            else assert.deepEqual([seqs(answer), answer.through_seq], [span(answer.first_seq, 20), 20])
+            if (answer.rows.length > 0) delete cursors[answer.conversation_id]
+          }
+        }
+      })
+    })
+
     test('carries edits and deletes as rows, with their targets as they are now', async () => {
       const id = await world.conversation()
       const [a, b] = [row(id, 'a'), row(id, 'b')]
