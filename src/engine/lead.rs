@@ -395,6 +395,8 @@ impl Engine {
             self.tell_read_again();
             self.ask_for_history_again();
             self.load_list();
+            // What the one before wrote last it may not have told.
+            self.read_anew();
             for reload in std::mem::take(&mut self.reloads) {
                 self.reload_from_cache(reload.op, reload.conversation_id);
             }

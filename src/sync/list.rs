@@ -220,9 +220,9 @@ impl Sync {
     /// The answer to the request under way.
     pub fn list_answered(&mut self, now: u64, answer: ListAnswer, user_id: &str) -> Vec<(String, Synced)> {
         let ListAnswer { since, full, total, sum, ids, conversations, partial } = answer;
-        let named = |answer: &crate::rest::SyncAnswer| answer.overview.is_some();
+        let named = ids.is_some();
         let ids = if full {
-            Some(conversations.iter().filter(|it| named(it)).map(|it| it.conversation_id.clone()).collect())
+            Some(conversations.iter().filter(|it| it.overview.is_some()).map(|it| it.conversation_id.clone()).collect())
         } else {
             ids
         };
@@ -241,8 +241,8 @@ impl Sync {
         let told = self.iter().filter_map(|held| held.summary.as_ref()).map(|summary| summary.told).sum::<u64>();
         let gone = synced.iter().filter(|(_, synced)| matches!(synced, Synced::Refused(_))).count();
         if gone == 0 && !full && (self.held() as u64 != total || told != sum) {
-            // Too many or too few: the next answer says which. Otherwise something was missed.
-            if self.held() as u64 == total {
+            // Too many or too few: the next answer says which. What it did not bring then, or otherwise, was missed.
+            if named || self.held() as u64 == total {
                 self.list.since = None;
             }
             self.list.due = true;

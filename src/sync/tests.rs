@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     json::empty_object,
     message::{Kind, Member, MessageId, StoredMessage},
-    rest::{Overview, SyncAnswer, SyncStatus},
+    rest::{ListAnswer, Overview, SyncAnswer, SyncStatus},
 };
 
 fn row(seq: u64, sender: &str) -> StoredMessage {
@@ -664,4 +664,18 @@ fn what_was_read_here_and_not_there_hides_no_newer_row_from_the_list() {
     }
     let summary = sync.get("b1").and_then(|held| held.summary.clone()).expect("a summary");
     assert_eq!((summary.through, summary.last_message.map(|last| last.seq)), (3, Some(3)));
+}
+
+#[test]
+fn a_conversation_that_is_named_and_does_not_come_is_asked_for_with_all_others() {
+    let mut sync = Sync::new(1);
+    sync.want_list();
+    let all =
+        ListAnswer { since: 10, full: true, total: 0, sum: 0, ids: None, conversations: Vec::new(), partial: false };
+    sync.take_request(0);
+    sync.list_answered(0, all.clone(), "me");
+    sync.all_due();
+    sync.take_request(0);
+    sync.list_answered(0, ListAnswer { full: false, total: 1, sum: 1, ids: Some(vec!["b1".into()]), ..all }, "me");
+    assert_eq!((sync.list_request(), sync.list_is_due()), (Some((None, 0)), true));
 }

@@ -516,6 +516,25 @@ fn what_a_leader_says_that_was_robbed_and_does_not_know_it_is_not_believed() {
     assert!(browser.tabs[1].world.updates.is_empty());
 }
 
+#[test]
+fn what_the_last_leader_wrote_and_did_not_tell_is_read_when_another_one_leads() {
+    let mut browser = Browser::with_tabs(3);
+    for nth in 0..3 {
+        browser.command(nth, Command::List { on: true });
+    }
+    browser.run_for(2_000);
+    (browser.tabs[0].world.live, browser.tabs[0].world.holds_writes) = (false, true);
+    browser.server.post(BOOKING, OPERATOR, "0190aaaa-0000-7000-8000-000000000001", "from my telephone");
+    browser.run_for(61_000);
+    browser.tabs[0].mute = true;
+    browser.at(0, |tab| tab.release_writes(Vec::new()));
+    browser.crash(0);
+    browser.run_for(10_000);
+    for nth in [1, 2] {
+        assert_eq!(browser.tabs[nth].world.screen().len(), 1, "tab {nth}");
+    }
+}
+
 // ---- what was said while a tab slept
 
 fn taken_back(browser: &Browser, nth: usize) -> usize {

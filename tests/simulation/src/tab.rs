@@ -47,7 +47,17 @@ pub struct Tab {
     pub sends: BTreeMap<u32, String>,
     /// Acts that wait for theirs.
     pub acts: BTreeMap<u32, Asked>,
+    /// Pages of history that are under way.
+    pub pages: BTreeMap<u32, Page>,
     next_op: u32,
+}
+
+/// A page that was asked for: below this place of a view, of a conversation of that incarnation.
+#[derive(Clone)]
+pub struct Page {
+    pub conversation: String,
+    pub incarnation: String,
+    pub below: u64,
 }
 
 #[derive(Clone)]
@@ -96,6 +106,7 @@ impl Tab {
             closing: false,
             sends: BTreeMap::new(),
             acts: BTreeMap::new(),
+            pages: BTreeMap::new(),
             next_op: 0,
         }
     }

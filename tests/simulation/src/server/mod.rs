@@ -9,7 +9,7 @@ mod sync;
 use std::collections::{BTreeMap, BTreeSet};
 
 use surechat::{
-    json::{Value, object, parse, print, text},
+    json::{Value, empty_object, object, parse, print, text},
     rest::{HttpRequest, HttpResponse},
 };
 
@@ -132,6 +132,7 @@ impl Server {
             self.conversations.insert(id.to_owned(), Conversation { incarnation, changed, ..Conversation::default() });
         }
         let Some(conversation) = self.conversations.get_mut(id) else { return };
+        let before = conversation.members.len();
         for (user, role) in members {
             if conversation.member(user).is_none() {
                 let (delivered, read) = (conversation.last_seq, conversation.last_seq);
@@ -140,12 +141,18 @@ impl Server {
                 conversation.members.sort_by(|one, other| one.user.cmp(&other.user));
             }
         }
+        if conversation.members.len() > before {
+            self.tell(id, "members", &empty_object());
+        }
     }
 
     pub fn remove_member(&mut self, id: &str, user: &str) {
+        let changed = self.begin();
+        self.tell(id, "members", &empty_object());
         if let Some(conversation) = self.conversations.get_mut(id) {
             conversation.members.retain(|member| member.user != user);
             conversation.has_lost_members = true;
+            conversation.changed = changed;
         }
     }
 

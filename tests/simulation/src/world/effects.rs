@@ -114,7 +114,11 @@ impl World {
         let hears = |tab: &crate::tab::Tab| tab.profile == profile && tab.channel == channel && !tab.cached;
         for other in self.alive() {
             if other != id && self.tab(other).is_some_and(|tab| hears(tab)) {
-                let delay = self.rng.u64(1..8);
+                // What one tab says reaches another in that order.
+                let at = self.now + self.rng.u64(1..8);
+                let said = self.said.entry((id, other)).or_default();
+                *said = at.max(*said);
+                let delay = *said - self.now;
                 let input = Box::new(Input::Heard(message.clone()));
                 self.later(delay, Event::Feed { tab: other, input });
             }

@@ -90,6 +90,10 @@ impl World {
             }
             self.comes_right_within(PATIENCE_MS)??;
         }
+        if self.rng.u32(0..3) == 0 {
+            self.read_back()?;
+            self.is_right()??;
+        }
         if self.rng.u32(0..4) == 0 {
             self.idle_requests.clear();
             self.run_until(self.now + IDLE_MS)?;

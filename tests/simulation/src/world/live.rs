@@ -20,11 +20,17 @@ pub(super) struct Socket {
     last_down: Time,
 }
 
-struct Join {
+impl Socket {
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.joined.iter().map(|join| join.topic.as_str())
+    }
+}
+
+pub(super) struct Join {
     /// Of a user, or of a conversation.
     topic: String,
     join_ref: Value,
-    jwt: String,
+    pub jwt: String,
     ready: bool,
 }
 
@@ -123,8 +129,9 @@ impl World {
                     socket.joined.push(Join { topic: topic.clone(), join_ref, jwt, ready: false });
                 }
                 self.later(1_000, Event::TokenEnds { tab: id, epoch, topic: topic.clone() });
-                if is_inbox(&topic) {
-                    self.say_ready(id, epoch, &topic);
+                match is_inbox(&topic) {
+                    true => self.say_ready(id, epoch, &topic),
+                    false => self.tell_who_is_there(id, epoch, &topic),
                 }
             }
             "heartbeat" | "phx_leave" => {
@@ -135,6 +142,11 @@ impl World {
                 }
                 self.frame(id, epoch, &reply("ok", object(Vec::new())));
             }
+            "presence" => {
+                self.tracked(id, epoch, frame[2].as_str().unwrap_or_default());
+                self.frame(id, epoch, &reply("ok", object(Vec::new())));
+            }
+            "broadcast" => self.relay(id, epoch, frame[2].as_str().unwrap_or_default(), &frame[4]),
             "access_token" => {
                 let jwt = text(&frame[4], "access_token").unwrap_or_default().to_owned();
                 if let Some(join) = frame[2].as_str().and_then(|topic| self.join_of(id, epoch, topic)) {
@@ -154,7 +166,7 @@ impl World {
         }
     }
 
-    fn join_of(&mut self, id: TabId, epoch: u32, topic: &str) -> Option<&mut Join> {
+    pub(super) fn join_of(&mut self, id: TabId, epoch: u32, topic: &str) -> Option<&mut Join> {
         self.sockets.get_mut(&(id, epoch))?.joined.iter_mut().find(|join| join.topic == topic)
     }
 
@@ -228,7 +240,7 @@ impl World {
         Ok(())
     }
 
-    fn frame(&mut self, id: TabId, epoch: u32, frame: &Value) {
+    pub(super) fn frame(&mut self, id: TabId, epoch: u32, frame: &Value) {
         let delay = self.latency();
         let now = self.now;
         let Some(socket) = self.sockets.get_mut(&(id, epoch)).filter(|socket| !socket.half_open) else { return };

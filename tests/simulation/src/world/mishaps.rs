@@ -230,6 +230,7 @@ impl World {
                 PEOPLE.into_iter().find(|(user, _)| member.as_ref().is_some_and(|it| it.user == *user))
             {
                 self.server.remove_member(&conversation, user);
+                self.spread_live();
                 let delay = self.rng.u64(500..20_000);
                 self.later(delay, Event::Readmit { conversation, user, role });
             }
@@ -245,9 +246,11 @@ impl World {
         if !is_member && self.strikes(Fault::Invited) {
             self.note(|| format!("{user} is let into {conversation}"));
             self.server.ensure(conversation, &[(user, role)]);
+            self.spread_live();
         } else if is_member && self.strikes(Fault::Withdrawn) {
             self.note(|| format!("{user} is put out of {conversation}"));
             self.server.remove_member(conversation, user);
+            self.spread_live();
         }
     }
 

@@ -3,10 +3,12 @@
 mod checks;
 mod effects;
 mod end;
+mod history;
 mod live;
 mod mishaps;
 mod network;
 mod people;
+mod presence;
 mod truth;
 
 use std::{
@@ -34,6 +36,7 @@ use crate::{
 };
 use live::Socket;
 use network::Exchange;
+use presence::Room;
 use truth::Noticed;
 pub use truth::PERIOD_MS;
 
@@ -57,6 +60,10 @@ pub struct World {
     exchanges: BTreeMap<u64, Exchange>,
     last_exchange: u64,
     sockets: BTreeMap<(TabId, u32), Socket>,
+    /// When the last word of one tab reaches another.
+    said: BTreeMap<(TabId, TabId), Time>,
+    /// The topics of conversations.
+    rooms: BTreeMap<String, Room>,
     /// Until then nothing that is committed is told live.
     silent_until: Time,
     reference: Reference,
@@ -96,6 +103,8 @@ struct Profile {
     locks_exist: bool,
     names_user: bool,
     resumes: bool,
+    /// Messages in its cache.
+    keeps: u64,
 }
 
 enum Event {
@@ -166,6 +175,8 @@ impl World {
             exchanges: BTreeMap::new(),
             last_exchange: 0,
             sockets: BTreeMap::new(),
+            said: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             silent_until: 0,
             reference: Reference::default(),
             copies: Vec::new(),
@@ -210,6 +221,7 @@ impl World {
     fn step(&mut self, event: Event) -> Outcome {
         self.steps += 1;
         self.rest_assured()?;
+        self.see_everybody_off();
         match event {
             Event::Act => self.act(),
             Event::Mishap => self.mishap(),
@@ -237,6 +249,7 @@ impl World {
             Event::NewTab { .. } => Ok(()),
             Event::Readmit { conversation, user, role } => {
                 self.server.ensure(&conversation, &[(user, role)]);
+                self.spread_live();
                 Ok(())
             }
         }
@@ -304,7 +317,7 @@ impl World {
             resume_on_reconnect: profile.resumes,
             auto_read: true,
             ticks_of_all: false,
-            keep_messages: 50_000,
+            keep_messages: profile.keeps,
             request_timeout_ms: 10_000,
             source: Default::default(),
             drain_only: false,
@@ -375,11 +388,8 @@ impl World {
             }
             Update::Conversations { patch } => {
                 let reset = if patch.reset { " anew" } else { "" };
-                let lines: Vec<_> = patch
-                    .upserts
-                    .iter()
-                    .filter_map(|line| Some((text(line, "id")?, number(line, "last_seq")?)))
-                    .collect();
+                let place = |line| Some((text(line, "id")?, number(line, "last_seq")?, number(line, "unread")?));
+                let lines: Vec<_> = patch.upserts.iter().filter_map(place).collect();
                 self.note(|| {
                     format!("tab {id} lists{reset}: {lines:?}, without {:?}, loaded {}", patch.removes, patch.loaded)
                 });

@@ -58,6 +58,7 @@ impl World {
                 locks_exist,
                 names_user: self.rng.u32(0..4) == 0,
                 resumes: self.rng.u32(0..5) > 0,
+                keeps: *self.rng.choice(&[50_000, 50_000, 60]).unwrap_or(&60),
             });
             self.disks.push(Default::default());
             self.locks.push(Default::default());
@@ -65,7 +66,8 @@ impl World {
     }
 
     pub(super) fn begin(&mut self) -> Outcome {
-        for _ in 0..self.rng.u32(0..8) {
+        let most = if self.rng.u32(0..6) == 0 { 160 } else { 8 };
+        for _ in 0..self.rng.u32(0..most) {
             self.somebody_else_writes();
         }
         for profile in 0..self.profiles.len() {
@@ -138,7 +140,16 @@ impl World {
         };
         let conversation = *self.rng.choice(&["b1", "b1", "b2", LATE]).unwrap_or(&"b1");
         match self.rng.u32(0..100) {
-            0..36 => self.send(tab, conversation),
+            0..28 => self.send(tab, conversation),
+            28..31 => self.load_older(tab, conversation).map(|_| ()),
+            31..33 => {
+                let on = self.rng.u32(0..3) > 0;
+                self.command(tab, Command::Typing { conversation_id: conversation.into(), on })
+            }
+            33..36 => {
+                self.somebody_else_is_there(conversation);
+                Ok(())
+            }
             36..38 => {
                 let on = self.tab(tab).is_some_and(|tab| tab.screen.list.is_none());
                 self.show_list(tab, on)
@@ -329,6 +340,7 @@ impl World {
     /// The app's promise is kept or broken.
     pub(super) fn call_answered(&mut self, id: TabId, op: u32) -> Outcome {
         self.act_answered(id, op)?;
+        self.page_answered(id, op)?;
         let Some(tab) = self.tabs[id].as_deref_mut() else { return Ok(()) };
         let Some(message) = tab.sends.remove(&op) else { return Ok(()) };
         let answer = tab.screen.answers.remove(&op);
@@ -412,6 +424,15 @@ impl World {
         let read = self.rng.u64(0..=delivered);
         self.server.receive(CLIENT, conversation, delivered, read);
         self.spread_live();
+    }
+
+    /// Whoever has no browser in this world.
+    fn somebody_else_is_there(&mut self, conversation: &str) {
+        let user = if self.profiles.len() > 1 { COLLEAGUE } else { CLIENT };
+        match self.rng.bool() {
+            true => self.somebody_else_looks(conversation, user),
+            false => self.somebody_else_types(conversation, user),
+        }
     }
 
     pub(super) fn sign_in(&mut self, profile: usize, user: Option<&'static str>) {

@@ -13,7 +13,7 @@ use surechat::{
 
 use super::World;
 use crate::{
-    Broken, TabId, Time, broken,
+    Broken, Time, broken,
     screen::{List, View},
     server::{Conversation, Row},
     tab::Tab,
@@ -40,10 +40,12 @@ pub(super) struct Difference {
 impl World {
     /// Breaks where a screen differs for longer than the period. Answers the first difference of all.
     pub(super) fn look_at_screens(&mut self) -> Result<Option<Broken>, Broken> {
-        for (id, held) in self.server.conversations() {
-            let noticed = self.noticed.entry(id.clone()).or_insert((held.version(), self.now));
-            if noticed.0 != held.version() {
-                *noticed = (held.version(), self.now);
+        let states = self.server.conversations().map(|(id, held)| (id.clone(), held.version()));
+        let people = self.rooms.iter().map(|(id, room)| (people_of(id), (0, room.changes)));
+        for (id, version) in states.chain(people) {
+            let noticed = self.noticed.entry(id).or_insert((version, self.now));
+            if noticed.0 != version {
+                *noticed = (version, self.now);
             }
         }
         let differences = self.differences();
@@ -74,8 +76,10 @@ impl World {
                 if let Err(detail) = self.check_view(tab, user, conversation, view) {
                     note(conversation, VIEWS, detail);
                 }
-                if let Err(detail) = self.check_people(id, user, conversation, view) {
-                    note(conversation, "nobody is shown who has left", detail);
+                if tab.visible
+                    && let Err(detail) = self.check_people(user, conversation, view)
+                {
+                    note(&people_of(conversation), "nobody is shown who has left", detail);
                 }
             }
             if let Some(list) = &tab.screen.list {
@@ -209,10 +213,10 @@ impl World {
         }
         check_tick(held, user, newest, last)
     }
+}
 
-    fn check_people(&self, _id: TabId, _user: &str, _conversation: &str, _view: &View) -> Result<(), String> {
-        Ok(())
-    }
+fn people_of(conversation: &str) -> String {
+    format!("people of {conversation}")
 }
 
 fn expected<'a>(row: &'a Row, what: &str) -> Option<&'a str> {
