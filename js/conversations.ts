@@ -19,11 +19,17 @@ const UNKNOWN: ConversationsSnapshot = Object.freeze({
   sync: 'stale',
 })
 
+interface Line {
+  summary: ConversationSummary
+  /** `last_at` in milliseconds. */
+  at: number
+}
+
 /** All conversations of the user, the latest first. A line that did not change keeps its object. */
 export class ConversationList implements Conversations {
   readonly #link: ListLink
   readonly #store = new Store(UNKNOWN)
-  #lines = new Map<string, ConversationSummary>()
+  #lines = new Map<string, Line>()
   /** It is asked for, or will be. */
   #coming = true
   #loaded = false
@@ -71,9 +77,10 @@ export class ConversationList implements Conversations {
     const known = this.#lines
     if (reset) this.#lines = new Map()
     for (const id of removes) this.#lines.delete(id)
-    for (const line of upserts) {
-      const old = known.get(line.id)
-      this.#lines.set(line.id, old && JSON.stringify(old) === JSON.stringify(line) ? old : line)
+    for (const summary of upserts) {
+      const old = known.get(summary.id)
+      const same = old && JSON.stringify(old.summary) === JSON.stringify(summary)
+      this.#lines.set(summary.id, same ? old : { summary, at: time(summary.last_at) })
     }
     this.#loaded ||= loaded
   }
@@ -96,7 +103,7 @@ export class ConversationList implements Conversations {
 
   commit(): void {
     const { conversations } = this.#store.get()
-    const list = [...this.#lines.values()].sort(byLatest)
+    const list = [...this.#lines.values()].sort(byLatest).map(({ summary }) => summary)
     const same = list.length === conversations.length && list.every((line, index) => line === conversations[index])
     this.#store.set({
       conversations: same ? conversations : list,
@@ -127,8 +134,8 @@ export class ConversationList implements Conversations {
   }
 }
 
-function byLatest(a: ConversationSummary, b: ConversationSummary): number {
-  return time(b.last_at) - time(a.last_at) || (a.id < b.id ? -1 : 1)
+function byLatest(a: Line, b: Line): number {
+  return b.at - a.at || (a.summary.id < b.summary.id ? -1 : 1)
 }
 
 /** In milliseconds; what has no time is older than everything. Databases spell the same moment in several ways. */

@@ -59,6 +59,17 @@ describe('the list of conversations', () => {
     expect(ids(client.conversations.getSnapshot().conversations)).toEqual(['c'])
   })
 
+  it('reads a moment once, however many lines there are', async () => {
+    const { client, core } = await startedClient()
+    client.conversations.subscribe(() => {})
+    const moments = Array.from({ length: 200 }, (_, n) => new Date(Date.UTC(2026, 0, 1, 0, (n * 71) % 200)).toISOString())
+    core.say(lines(moments.map((moment, n) => line(`c${n}`, moment))))
+    const parse = vi.spyOn(Date, 'parse')
+    core.say(lines([line('c7', '2026-11-23T06:00:00Z', 1)]))
+    expect(client.conversations.getSnapshot().conversations[0]!.id).toBe('c7')
+    expect(parse).toHaveBeenCalledTimes(1)
+  })
+
   it('is kept while anybody is subscribed, and a little longer', async () => {
     const { client, core } = await startedClient()
     const lists = () => core.calls.filter(([name]) => name === 'list').map(([, on]) => on)
