@@ -245,6 +245,42 @@ fn a_refused_message_may_still_be_sent() {
 }
 
 #[test]
+fn what_takes_the_place_of_a_refused_message_is_of_its_type_and_keeps_its_metadata() {
+    let mut outbox = leading(&[]);
+    let picture = Envelope { message_type: "picture".into(), metadata: json!({"width": 7}), ..envelope("a", 1) };
+    outbox.add(1, picture);
+    take(&mut outbox, 0);
+    finish(&mut outbox, 0, answer(&[(1, "rejected:23514")]));
+    perform(&mut outbox, &edit(1, 9, "better"), 10);
+    let (_, anew, _) = outbox.rows("a").pop().expect("a row");
+    assert_eq!((anew.message_type.as_str(), &anew.metadata), ("picture", &json!({"width": 7})));
+}
+
+#[test]
+fn where_only_messages_can_be_sent_a_row_is_given_up_by_forgetting_it() {
+    let plain = || {
+        let mut outbox = leading(&[]).plain(true);
+        outbox.add(1, envelope("a", 1));
+        outbox
+    };
+    let mut unsent = plain();
+    perform(&mut unsent, &edit(1, 9, "better"), 10);
+    assert_eq!(records(&unsent), [(1, "message", "better".into())]);
+
+    let mut refused = plain();
+    take(&mut refused, 0);
+    finish(&mut refused, 0, answer(&[(1, "rejected:23514")]));
+    for act in [cancel(1), discard(1)] {
+        assert_eq!(plan(&refused, &act), [removes(1)]);
+    }
+
+    let mut under_way = plain();
+    take(&mut under_way, 0);
+    assert_eq!(under_way.plan(&cancel(1), WALL).map_err(|rejection| rejection.code), Err("unsupported"));
+    assert_eq!(plan(&under_way, &discard(1)), [removes(1)], "which forgets it, wherever it is");
+}
+
+#[test]
 fn a_retried_row_was_sent_before() {
     let mut outbox = leading(&["a", "b"]);
     take(&mut outbox, 0);

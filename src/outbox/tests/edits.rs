@@ -110,6 +110,24 @@ fn a_newer_edit_takes_the_place_of_one_that_was_refused() {
 }
 
 #[test]
+fn a_refused_edit_of_a_stored_message_is_tried_again() {
+    let mut outbox = edits_alone();
+    finish(&mut outbox, 0, answer(&[(8, "stored"), (9, "rejected:23514")]));
+    retry(&mut outbox, 20);
+    assert_eq!(take(&mut outbox, 0), ["best"]);
+    assert_eq!(outbox.rows("a")[0].1.target_id.as_deref(), Some(id(1).as_str()));
+}
+
+#[test]
+fn what_is_tried_again_keeps_its_id_unless_that_is_taken() {
+    let mut outbox = edited();
+    finish(&mut outbox, 0, answer(&[(1, "rejected:23514")]));
+    retry(&mut outbox, 10);
+    let ids: Vec<_> = outbox.rows("a").into_iter().map(|(_, row, _)| row.id.clone()).collect();
+    assert_eq!(ids, [id(1), id(8), id(9)]);
+}
+
+#[test]
 fn edits_of_other_messages_are_left_alone() {
     let mut outbox = edits_alone();
     let other = Envelope { kind: Kind::Edit, target_id: Some(id(2).as_str().into()), ..envelope("a", 20) };
