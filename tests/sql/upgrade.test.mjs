@@ -100,3 +100,28 @@ test('people write on while it is applied over an earlier version', { timeout: 1
   }
   assert.deepEqual(await catalog(), fresh)
 })
+
+test('the rollback is not held up by people who write', { timeout: 120_000 }, async () => {
+  const { send, sync, ack, call } = world.ways.sql
+  for (let round = 0; round < 5; round++) {
+    const ids = [await world.conversation(), await world.conversation()]
+    const works = [
+      () => send(operator, ids.map((id) => row(id))),
+      () => send(client, [...ids].reverse().map((id) => row(id))),
+      () => sync(client, Object.fromEntries(ids.map((id) => [id, { seq: 0, incarnation: null }])), 50),
+      () => ack(operator, ids.map((conversation_id) => ({ conversation_id, delivered: 1e6, read: 1 }))),
+      () => call(operator, 'chat_list', { expected_user: operator.id }),
+      () => world.conversation(),
+    ]
+    let busy = true
+    // Whoever comes too late finds nothing there any more.
+    const working = works.map(async (work) => {
+      while (busy) await work().catch(() => {})
+    })
+    await send(operator, [row(ids[0])])
+    await apply(rollback).finally(() => (busy = false))
+    await Promise.all(working)
+    await apply(migration)
+  }
+  assert.deepEqual(await catalog(), fresh)
+})
