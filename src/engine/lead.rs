@@ -101,6 +101,7 @@ impl Engine {
         }
         self.forget_people();
         self.joined.clear();
+        self.forget_withdrawn();
         self.lead_list();
         if !self.config.drain_only {
             self.desire_channels();

@@ -9,7 +9,7 @@ use crate::{
     json::{Value, object},
     rest::ListAnswer,
     store::{Key, Operation, Reply, StoreError, StoreResult, Table, Transaction},
-    sync::{Conversation, LIST, ListPatch, SyncState, Synced},
+    sync::{Conversation, LIST, ListPatch, SyncState},
     tabs::TabMessage,
     timeline::show_stored,
 };
@@ -32,6 +32,8 @@ pub(super) struct Listing {
     problem: Option<Problem>,
     /// What the other tabs were told of that.
     told: Option<Problem>,
+    /// Conversations that are not this user's any more, and may still be in the database.
+    withdrawn: Vec<String>,
 }
 
 impl Engine {
@@ -111,15 +113,12 @@ impl Engine {
         // All of it in one transaction, with what the next request asks from.
         self.batch = Some(Vec::new());
         let before: Vec<String> = self.saving.keys().cloned().collect();
-        let mut kept = before.is_empty();
         for (id, synced) in synced {
-            let merged = matches!(synced, Synced::Merged(_));
-            self.synced(id.clone(), synced);
-            kept &= !merged || self.sync.get(&id).is_none_or(Conversation::may_be_saved);
+            self.synced(id, synced);
         }
         let Some(mut operations) = self.batch.take() else { return };
         let Some(generation) = self.role.generation().filter(|_| self.durable) else { return };
-        if let Some(record) = self.sync.list_record().filter(|_| kept) {
+        if let Some(record) = self.sync.list_record().filter(|_| before.is_empty() && self.sync.list_may_be_saved()) {
             operations.push(Operation::Put { table: Table::Meta, value: record });
         }
         let place = |id: &String| self.sync.get(id).map(|held| (id.clone(), held.low, held.cursor));
@@ -155,12 +154,60 @@ impl Engine {
         if let Some(shown) = self.shown.get_mut(conversation_id) {
             shown.reset();
         }
-        if let Some(generation) = self.role.generation().filter(|_| self.durable) {
-            let delete = Operation::Delete { table: Table::Conversations, key: Key::Text(conversation_id.to_owned()) };
-            let operations = vec![all_messages(conversation_id), delete];
-            let gone = vec![conversation_id.to_owned()];
-            self.store(Request::MakeRoom { gone }, Transaction::relaxed(operations).of_generation(generation));
-            self.tell_changed = true;
+        if self.durable {
+            self.listing.withdrawn.push(conversation_id.to_owned());
+        }
+    }
+
+    /// Until the database has done it.
+    pub(super) fn delete_withdrawn(&mut self) {
+        let Some(generation) = self.role.generation().filter(|_| self.now.mono >= self.store_not_before) else {
+            return;
+        };
+        if !self.is_to_delete() {
+            return;
+        }
+        let gone = self.listing.withdrawn.clone();
+        let delete = |id: &String| Operation::Delete { table: Table::Conversations, key: Key::Text(id.clone()) };
+        let operations = gone.iter().flat_map(|id| [all_messages(id), delete(id)]).collect();
+        self.store(Request::MakeRoom { gone }, Transaction::relaxed(operations).of_generation(generation));
+    }
+
+    pub(super) fn is_to_delete(&self) -> bool {
+        let deletes = |request: &Request| matches!(request, Request::MakeRoom { .. });
+        !self.listing.withdrawn.is_empty() && !self.requests.values().any(deletes)
+    }
+
+    /// What was read of it is not believed.
+    pub(super) fn is_withdrawn(&self, id: &String) -> bool {
+        self.listing.withdrawn.contains(id)
+    }
+
+    /// Another tab may have led in between.
+    pub(super) fn forget_withdrawn(&mut self) {
+        self.listing.withdrawn.clear();
+    }
+
+    /// It is somebody's again, and on its way into the database.
+    pub(super) fn is_kept(&mut self, id: &str) {
+        self.listing.withdrawn.retain(|withdrawn| withdrawn != id);
+    }
+
+    pub(super) fn room_made(&mut self, gone: &[String], result: StoreResult) {
+        match result {
+            Ok(_) => {
+                // Other tabs may have read it after they were told, and before it was deleted.
+                let (done, left): (Vec<String>, _) =
+                    std::mem::take(&mut self.listing.withdrawn).into_iter().partition(|id| gone.contains(id));
+                self.listing.withdrawn = left;
+                for id in done {
+                    self.tell_problem(&id);
+                    self.sync.say_gone(id);
+                }
+                self.tell_changed = true;
+            }
+            Err(StoreError::Robbed) => self.robbed(),
+            Err(error) => self.storage_fails(&error),
         }
     }
 

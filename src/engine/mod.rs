@@ -465,8 +465,8 @@ impl Engine {
             Request::List => self.list_read(result),
             Request::Discard => self.discarded(result),
             Request::LastRead => self.last_read(result),
-            Request::MakeRoom { .. }
-            | Request::Token
+            Request::MakeRoom { gone } => self.room_made(&gone, result),
+            Request::Token
             | Request::Send { .. }
             | Request::LookUp { .. }
             | Request::Sync { .. }
@@ -521,6 +521,7 @@ impl Engine {
             self.read_again();
             self.drain();
             if !self.config.drain_only {
+                self.delete_withdrawn();
                 self.catch_up();
                 self.pump_history();
                 self.acknowledge();

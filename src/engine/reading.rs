@@ -482,6 +482,7 @@ impl Engine {
         let Some(conversation) = self.sync.get(conversation_id).filter(|held| held.may_be_saved()) else { return };
         let (low, cursor) = (conversation.low, conversation.cursor);
         operations.push(Operation::Put { table: Table::Conversations, value: conversation.to_record() });
+        self.is_kept(conversation_id);
         let conversation_id = conversation_id.to_owned();
         self.saving.insert(conversation_id.clone(), None);
         if let Some(batch) = &mut self.batch {

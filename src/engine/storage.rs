@@ -80,7 +80,8 @@ impl Engine {
     pub(super) fn waits_for_storage(&self) -> bool {
         let closed = !self.durable && !self.is_outdated();
         let unread = self.durable && (self.reread || self.cursors_unread());
-        self.phase == Phase::Running && (self.role == Role::Refused || closed || unread)
+        let undone = self.role.generation().is_some() && self.is_to_delete();
+        self.phase == Phase::Running && (self.role == Role::Refused || closed || unread || undone)
     }
 
     /// There is no database: perhaps there is one now.

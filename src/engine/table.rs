@@ -34,7 +34,7 @@ impl Engine {
         let goes = |id: &String| {
             self.requests.values().any(|it| matches!(it, Request::MakeRoom { gone } if gone.contains(id)))
         };
-        known.filter(|held| !goes(&held.id))
+        known.filter(|held| !goes(&held.id) && !self.is_withdrawn(&held.id))
     }
 
     pub(super) fn read_table(&mut self, jwt: String) {

@@ -213,6 +213,11 @@ impl Sync {
         self.list.asked
     }
 
+    /// Whoever asks from this answer on, and knows nothing but the database, misses nothing.
+    pub fn list_may_be_saved(&self) -> bool {
+        self.iter().all(|held| held.may_be_saved() || (!held.is_known() && held.summary.is_none()))
+    }
+
     fn held(&self) -> usize {
         self.iter().filter(|held| held.summary.is_some()).count()
     }
@@ -322,6 +327,11 @@ impl Sync {
             self.list.gone.push(id.to_owned());
         }
         was_held
+    }
+
+    /// Once more.
+    pub fn say_gone(&mut self, id: String) {
+        self.list.gone.push(id);
     }
 
     /// What changed since the last call: conversations, and those that are gone.

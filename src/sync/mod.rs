@@ -285,7 +285,12 @@ impl Sync {
         }
         self.failures = 0;
         self.not_before = 0;
+        let planned = self.reconcile_at;
         self.schedule(now);
+        // What the database refused is asked for sooner.
+        if self.iter().any(|held| held.is_known() && !held.may_be_saved()) {
+            self.reconcile_at = self.reconcile_at.min(planned);
+        }
     }
 
     /// The server's answer to the request under way.

@@ -7,7 +7,7 @@ use crate::{
     engine::{Command, Input, PageEvent, Update},
     json,
     json::Value,
-    store::{Operation, Table, Transaction},
+    store::{Key, Operation, StoreError, Table, Transaction},
 };
 
 fn booking(n: usize) -> String {
@@ -543,4 +543,58 @@ fn what_was_read_before_anything_was_unread_is_not_counted_again() {
     assert_eq!(line(&world, &id).0, 1);
     world.run_for(70_000);
     assert_eq!(line(&world, &id).0, 1);
+}
+
+#[test]
+fn what_the_database_refused_is_not_passed_over_by_the_next_page() {
+    let mut world = with_list(2);
+    many(&mut world.server, 3);
+    world.holds_writes = true;
+    said_by(&mut world, CLIENT, &booking(3), 1, "a new booking");
+    world.holds_syncs = true;
+    world.command(Command::List { on: true });
+    world.holds_writes = false;
+    world.release_writes(vec![Err(StoreError::Failed("AbortError".into()))]);
+    world.let_go();
+    let is_kept = |held: &Value| held["id"] == booking(3).as_str();
+    assert!(!world.store.table(Table::Conversations).any(is_kept));
+    let since = world.store.table(Table::Meta).find(|record| record["name"] == "list").unwrap()["since"].as_u64();
+    assert!(since < Some(world.server.clock), "the next page has to ask from before it");
+    world.run_for(10_000);
+    assert!(world.store.table(Table::Conversations).any(is_kept));
+}
+
+#[test]
+fn what_of_a_lost_membership_could_not_be_deleted_is_deleted_later_and_shows_in_no_tab() {
+    let mut browser = Browser::with_tabs(2);
+    browser.at(0, |tab| tab.receive(&message_id(1), "secret"));
+    for nth in [0, 1] {
+        browser.command(nth, Command::List { on: true });
+        browser.run_for(1_000);
+    }
+    browser.server.members.get_mut(BOOKING).unwrap().remove(0);
+    browser.tabs[0].world.store_fault = Some(StoreError::Failed("AbortError".into()));
+    browser.command(0, Command::Reload { op: 70, conversation_id: BOOKING.into() });
+    // What the database still holds is read once more.
+    browser.page(1, PageEvent::Frozen);
+    browser.page(1, PageEvent::Resumed);
+    browser.tabs[0].world.store_fault = None;
+    browser.run_for(10_000);
+    assert_eq!(browser.store.table(Table::Messages).chain(browser.store.table(Table::Conversations)).count(), 0);
+    assert_eq!((lines(&browser.tabs[1].world).len(), browser.tabs[1].world.screen().len()), (0, 0));
+}
+
+#[test]
+fn a_conversation_that_is_missing_here_is_found_without_asking_for_ever() {
+    let mut world = with_list(3);
+    let delete = Operation::Delete { table: Table::Conversations, key: Key::Text(booking(3)) };
+    world.store.run(&Transaction::strict(vec![delete])).unwrap();
+    let (store, server) = (world.store, world.server);
+    let mut world = World::new();
+    (world.store, world.server) = (store, server);
+    world.server.listed.clear();
+    begin(&mut world);
+    assert_eq!(lines(&world).len(), 3);
+    world.run_for(25_000);
+    assert!(world.server.listed.len() <= 3, "{} requests", world.server.listed.len());
 }

@@ -520,7 +520,7 @@ impl World {
                 self.sends.push_back((request, http));
                 Vec::new()
             }
-            Effect::Http { request, http } if self.holds_syncs && http.url.ends_with("chat_sync") => {
+            Effect::Http { request, http } if self.holds_syncs && asks_for_rows(&http) => {
                 self.syncs.push_back((request, http));
                 Vec::new()
             }
@@ -615,6 +615,10 @@ fn records_in(reply: &Reply) -> usize {
         Reply::List(records) => records.len(),
         Reply::Done | Reply::Key(_) => 0,
     }
+}
+
+fn asks_for_rows(http: &HttpRequest) -> bool {
+    http.url.ends_with("chat_sync") || http.url.ends_with("chat_list")
 }
 
 fn carries_rows(http: &HttpRequest) -> bool {

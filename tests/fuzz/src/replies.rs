@@ -4,7 +4,10 @@ use surechat::{
     json::{Value, number, print},
     message::{Envelope, Kind, MessageId},
     outbox::Outbox,
-    rest::{HttpError, HttpResponse, Outcome, RowStatus, judge, read_acks, read_rows, read_sync},
+    rest::{
+        Doubt, HttpError, HttpResponse, Outcome, OwnTable, RowStatus, Source, Start, judge, read_acks, read_list,
+        read_rows, read_sync,
+    },
     sync::{Sync, Synced},
 };
 
@@ -14,6 +17,7 @@ pub fn replies(data: &[u8]) {
     let status = number(&reply, "status").unwrap_or(0);
     assert!(!matches!(outcome, Outcome::Answer(_)) || (200..300).contains(&status), "only a success is an answer");
     settle(outcome.clone());
+    plainly(&outcome);
     if let Outcome::Answer(body) = outcome {
         for row in read_rows(&body) {
             if let RowStatus::Stored(facts) = row.status {
@@ -22,6 +26,8 @@ pub fn replies(data: &[u8]) {
         }
         let _ = read_acks(&body);
         catch_up(&body);
+        list(&body);
+        windows(&body);
     }
 }
 
@@ -80,6 +86,97 @@ fn envelope(n: u8) -> Envelope {
         message_type: "text".into(),
         metadata: surechat::json::empty_object(),
         created_at: 0,
+    }
+}
+
+/// The app's own table, with every column.
+fn table() -> OwnTable {
+    OwnTable {
+        name: "messages".into(),
+        id: "id".into(),
+        conversation_id: "conversation_id".into(),
+        sender_role: "sender_role".into(),
+        content: "content".into(),
+        created_at: "created_at".into(),
+        sender_id: Some("sender_id".into()),
+        message_type: Some("message_type".into()),
+        metadata: Some("metadata".into()),
+        role: "r".into(),
+    }
+}
+
+/// What a plain way makes of it is an answer that speaks of the row and of nothing else.
+fn plainly(outcome: &Outcome) {
+    let row = envelope(1);
+    let endpoint = Source { endpoint: Some("https://app.test/messages".into()), table: None };
+    for source in [endpoint, Source { endpoint: None, table: Some(table()) }] {
+        let mut fates = vec![source.looked_up(&row, "u1", Doubt::Whose, outcome.clone())];
+        fates.push(source.looked_up(&row, "u1", Doubt::What, outcome.clone()));
+        fates.extend(source.sent(&row, "u1", outcome.clone()));
+        for fate in fates {
+            let Outcome::Answer(body) = fate else { continue };
+            let answers = read_rows(&body);
+            assert!(matches!(answers.as_slice(), [answer] if answer.id == row.id), "one row was sent: {body}");
+        }
+    }
+}
+
+/// The same body answers every window.
+fn windows(body: &Value) {
+    let table = table();
+    let behind = Start::Behind("2026-11-23T06:30:00+00:00".into(), id(1).as_str().into(), 1_795_415_400_000_000);
+    for start in [Start::Newest, Start::At(60_000_000), Start::Before(1_795_415_400_000_001), behind.clone()] {
+        let Some(window) = table.read_window(body, "b1", "u1", &start) else { continue };
+        let places: Vec<u64> = window.rows.iter().map(|row| row.seq).collect();
+        assert!(places.is_sorted_by(|one, next| one < next), "every row has a place of its own: {places:?}");
+        assert!(start != behind || places.first().is_none_or(|first| *first > 1_795_415_400_000_000));
+    }
+    if let Some(page) = table.read_page(body, "b1", "u1", 1_795_415_400_000_001) {
+        assert_eq!(read_sync(&page).len(), 1, "a page can be read as what it is written as");
+    }
+    let mut sync = Sync::new(1).windowed(Some(table.incarnation()));
+    sync.track("b1");
+    for now in [10_000, 20_000, 200_000] {
+        sync.all_due();
+        if let Some(row) = body.as_array().and_then(|rows| table.read(rows.first()?, "b1", "u1")) {
+            sync.track("b1").look_back(Some(row.seq));
+            sync.take_in(row, "u1");
+        }
+        let Some((_, start)) = sync.take_window(now) else { continue };
+        let held = sync.get("b1").map_or(0, |held| held.cursor);
+        match table.read_window(body, "b1", "u1", &start) {
+            Some(window) => drop(sync.window_answered(now, &start, window, Some(1_795_415_400_000))),
+            None => sync.failed(now),
+        }
+        let conversation = sync.get("b1").expect("it is tracked");
+        assert!(conversation.cursor >= held, "nothing drops a table");
+        assert!(conversation.cursor <= 1_795_415_400_000_000, "the known time never passes the server's clock");
+        let _ = (sync.deadline(), sync.state("b1", true));
+    }
+}
+
+/// The same body answers the list, again and again.
+fn list(body: &Value) {
+    let mut sync = Sync::new(1);
+    sync.want_list();
+    for now in [10_000, 20_000, 200_000] {
+        sync.all_due();
+        sync.take_request(now);
+        match read_list(body) {
+            Some(answer) => {
+                for (id, synced) in sync.list_answered(now, answer, "u1") {
+                    match synced {
+                        Synced::Merged(merge) => sync.count_rows(&id, &merge.rows, "u1"),
+                        Synced::Refused(_) => drop(sync.withdraw(&id)),
+                    }
+                }
+            }
+            None => sync.failed(now),
+        }
+        sync.count_read("u1");
+        let (changed, _) = sync.take_changes();
+        assert!(changed.is_sorted(), "each once");
+        let _ = (sync.deadline(), sync.list_record(), sync.list_request());
     }
 }
 
