@@ -102,6 +102,7 @@ impl Engine {
         self.forget_people();
         self.joined.clear();
         self.forget_withdrawn();
+        self.forget_problems();
         self.lead_list();
         if !self.config.drain_only {
             self.desire_channels();

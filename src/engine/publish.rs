@@ -280,6 +280,15 @@ impl Engine {
         }
     }
 
+    /// What was wrong with conversations when this tab led before, or as another one said it.
+    pub(super) fn forget_problems(&mut self) {
+        for (of, _) in self.problems.clone() {
+            if of.is_some() {
+                self.forget_problem(of);
+            }
+        }
+    }
+
     fn forget_problem(&mut self, conversation_id: Option<String>) {
         self.problems.retain(|(of, _)| *of != conversation_id);
         self.say_problem(conversation_id, None);

@@ -604,3 +604,32 @@ fn a_leader_that_was_stuck_learns_what_became_of_its_messages() {
     assert_eq!(browser.tabs[0].world.announced().iter().filter(|status| **status == "sent").count(), 1);
     assert_eq!(taken_back(&browser, 0), 1);
 }
+
+#[test]
+fn a_tab_that_leads_again_does_not_say_what_was_wrong_when_it_led_before() {
+    let mut browser = Browser::with_tabs(3);
+    browser.command(0, Command::List { on: true });
+    browser.command(0, Command::Open { conversation_id: "b9".into() });
+    browser.run_for(1_000);
+    assert_eq!(problems(&browser, 0), [Some("no_conversation".to_owned())]);
+    browser.command(0, Command::Close { conversation_id: "b9".into() });
+    browser.page(1, PageEvent::Hidden);
+    browser.sleep(0);
+    browser.run_for(TAKEN_BY);
+    assert!(browser.role(2).generation().is_some());
+    let members = browser.server.members[BOOKING].clone();
+    browser.server.rows.insert("b9".into(), Vec::new());
+    browser.server.members.insert("b9".into(), members);
+    browser.server.post("b9", CLIENT, "01890000-0000-7000-8000-0000000000b9", "made later");
+    browser.command(2, Command::List { on: true });
+    browser.run_for(1_000);
+    browser.wake(0);
+    browser.close_tab(2);
+    browser.run_for(1_000);
+    assert_eq!(browser.leader(), Some(0));
+    browser.command(1, Command::Open { conversation_id: "b9".into() });
+    browser.run_for(1_000);
+    assert_eq!(problems(&browser, 1), [] as [Option<String>; 0]);
+    let shows = |update: &Update| matches!(update, Update::Messages { conversation_id, patch } if conversation_id == "b9" && !patch.upserts.is_empty());
+    assert!(browser.tabs[1].world.updates.iter().any(shows));
+}
