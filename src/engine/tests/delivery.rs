@@ -40,7 +40,7 @@ fn offline_it_is_tried_at_once_and_after_1_2_and_4_seconds_then_it_has_failed() 
     world.server.always = Some(Fault::Refuse);
     let start = world.now.mono;
     world.send("hello");
-    world.run_for(10_000);
+    world.run_for(7_000);
     let attempts: Vec<u64> =
         world.server.requests.iter().filter(|(_, name)| name == "chat_send").map(|(at, _)| at - start).collect();
     assert_eq!(attempts, [0, 1_000, 3_000, 7_000]);
