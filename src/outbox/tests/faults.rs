@@ -375,6 +375,8 @@ fn smaller_requests_grow_again_when_they_go_well() {
     assert_eq!(take(&mut outbox, 0).len(), 4);
     finish(&mut outbox, 0, answer(&[(3, "rejected:23514"), (4, "skipped"), (5, "skipped"), (6, "skipped")]));
     assert_eq!(take(&mut outbox, 0).len(), 4, "nothing was stored");
+    finish(&mut outbox, 0, answer(&[(4, "stored"), (5, "skipped"), (6, "skipped"), (7, "skipped")]));
+    assert_eq!(outbox.limit, 8, "twice as many");
 }
 
 #[test]

@@ -153,7 +153,9 @@ fn rows_behind_a_parked_one_name_the_row_they_wait_for() {
     assert_eq!(states, [("parked", 3), ("parked", 3)]);
     assert_eq!(rows[0].2.blocked_by, None);
     assert_eq!(rows[1].2.blocked_by, Some(MessageId::v7(0, [1; 10])));
-    assert_eq!(rows[1].2.failure.as_ref().map(|failure| failure.code.as_str()), Some("blocked"));
+    let failure = rows[1].2.failure.as_ref().expect("a reason");
+    assert_eq!(failure.code, "blocked");
+    assert!(failure.message.contains("an earlier message"), "{}", failure.message);
 }
 
 #[test]

@@ -240,3 +240,33 @@ fn what_the_leader_before_this_one_told_is_forgotten() {
     outbox.step_aside();
     assert_eq!(phases(&outbox, "a"), ["queued", "queued"]);
 }
+
+#[test]
+fn what_is_under_way_together_waits_for_nobody() {
+    let mut outbox = filled(&["a", "a"]);
+    take(&mut outbox, 0);
+    assert!(outbox.rows("a").iter().all(|(_, _, state)| state.blocked_by.is_none()));
+}
+
+#[test]
+fn what_was_told_of_rows_is_forgotten_with_them() {
+    let mut outbox = Outbox::new(true, 1);
+    rows(&mut outbox, 1..=3, true);
+    assert_eq!(outbox.news("a").len(), 3);
+    take(&mut outbox, 0);
+    finish(&mut outbox, 0, answer(&[(1, "stored"), (2, "stored"), (3, "stored")]));
+    outbox.add(4, envelope("a", 4));
+    assert_eq!(outbox.news("a").len(), 1);
+    assert_eq!(outbox.mirror.keys().collect::<Vec<_>>(), [&4]);
+}
+
+#[test]
+fn what_is_heard_of_rows_to_come_is_kept_and_that_of_rows_that_are_gone_is_not() {
+    let mut outbox = Outbox::new(true, 1);
+    rows(&mut outbox, 1..=3, false);
+    let state = RowState { phase: Phase::InFlight, ..outbox.rows("a")[0].2.clone() };
+    outbox.hear([1, 3, 5].map(|key| (key, state.clone())).into(), true);
+    outbox.read_anew();
+    outbox.read(vec![(1, envelope("a", 1), None), (2, envelope("a", 2), None)], 3, false);
+    assert_eq!(outbox.mirror.keys().collect::<Vec<_>>(), [&1, &5]);
+}
