@@ -177,9 +177,9 @@ impl OwnTable {
         })
     }
 
-    /// In microseconds since 1970.
+    /// In microseconds since 1970, of which the first is none: a place begins at 1.
     pub fn time(&self, row: &Value) -> Option<u64> {
-        micros(text(row, &self.created_at)?)
+        Some(micros(text(row, &self.created_at)?)?.max(1))
     }
 
     fn columns(&self) -> String {
