@@ -36,7 +36,9 @@ async function openList(context, { conversation, before = async () => {} } = {})
         if (request.method() !== 'POST' || !/\/rpc\/chat_(sync|list)$/.test(request.url())) return
         const sync = { name: request.url().split('/').at(-1), sent: request.postDataBuffer().length, got: 0, asked: request.postDataJSON() }
         syncs.push(sync)
-        sync.got = (await (await request.response()).body()).length
+        // A page that closes takes the answer along.
+        const body = await request.response().then((response) => response.body()).catch(() => '')
+        sync.got = body.length
       })
       page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => {
         const frame = typeof payload === 'string' ? JSON.parse(payload) : []
