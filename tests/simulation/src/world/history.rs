@@ -73,6 +73,11 @@ impl World {
             if view.is_none_or(|view| view.has_older != Some(true)) {
                 return Ok(());
             }
+            // Of what was withdrawn nothing is shown, and nothing can be read.
+            let user = self.tabs[id].as_deref().and_then(|tab| tab.user()).unwrap_or_default();
+            if self.server.conversation(conversation).is_none_or(|held| held.member(user).is_none()) {
+                return Ok(());
+            }
             let Some(op) = self.load_older(id, conversation)? else { return Ok(()) };
             let until = self.now + PAGE_MS;
             let answer = |world: &mut Self| world.tab(id).and_then(|tab| tab.screen.answers.get(&op).cloned());
