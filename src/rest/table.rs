@@ -99,7 +99,7 @@ impl OwnTable {
             Start::Before(time) => {
                 // To the microsecond, of which ISO text as JavaScript writes it has the first three digits.
                 let mut micros = String::new();
-                push_digits(&mut micros, time % 1_000, 3);
+                push_digits(&mut micros, *time, 3);
                 let millis = iso8601(time / 1_000);
                 (["&", at, "=lt.", millis.trim_end_matches('Z'), &micros, "Z"].concat(), "desc")
             }

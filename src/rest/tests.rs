@@ -332,3 +332,14 @@ fn history_is_asked_for_below_a_seq_at_the_url_of_every_sync() {
     assert_eq!(body["cursors"], json!({"b1": {"before": 151, "incarnation": "i1"}}));
     assert_eq!(body["expected_user"], "me");
 }
+
+#[test]
+fn a_list_of_which_a_conversation_cannot_be_read_is_partial() {
+    let list = |rows: Value| {
+        let body = json!({"since": 7, "full": true, "total": 1, "sum": 9, "conversations": rows});
+        read_list(&body).map(|answer| (answer.conversations.len(), answer.partial))
+    };
+    let row = json!({"conversation_id": "b1", "status": "no_conversation"});
+    assert_eq!(list(json!([row.clone()])), Some((1, false)));
+    assert_eq!(list(json!([row, {"status": "of a later version"}])), Some((1, true)));
+}

@@ -603,6 +603,27 @@ fn what_may_be_reached_again_is_asked_at_once_unless_it_was_answered_already() {
 }
 
 #[test]
+fn what_was_heard_before_the_cache_was_read_joins_it() {
+    let mut sync = Sync::new(1);
+    for seq in [199, 200, 202] {
+        sync.track("b1").take_row(row(seq, "you"), "me");
+    }
+    sync.restore(with_a_page());
+    let merge = sync.track("b1").take_row(row(201, "you"), "me");
+    assert_eq!((merge.from, seqs(&merge)), (201, vec![201, 202]));
+    assert!(!sync.is_due(0), "and nothing is missing");
+}
+
+#[test]
+fn what_was_made_anew_is_said_also_where_there_was_no_room_for_its_first_page() {
+    let mut sync = known(3);
+    sync.track("b1").due = true;
+    sync.take_request(0);
+    let no_room = answer("i2", 1, 0, 5);
+    assert!(merged(sync.answered(0, vec![no_room], "me")).reset);
+}
+
+#[test]
 fn a_moment_is_waited_for_what_was_told_live() {
     let mut sync = known(1);
     sync.track("b1").due = true;

@@ -194,6 +194,8 @@ fn what_is_wrong_with_a_look_up_is_not_wrong_with_the_message() {
         name(&own_table().looked_up(&row(), USER, Doubt::Whose, answered(status, &json!({"code": code}))))
     };
     assert_eq!(looked_up(403, "42501"), "retry");
+    let refused = own_table().looked_up(&row(), USER, Doubt::Whose, answered(400, &json!({"code": "22P02"})));
+    assert!(matches!(refused, Outcome::Retry(failure) if failure.retryable));
     assert_eq!(looked_up(400, "22P02"), "retry");
     assert_eq!(looked_up(401, ""), "unauthorized");
     assert_eq!(looked_up(503, ""), "retry");
@@ -257,4 +259,10 @@ fn a_row_is_ones_own_by_its_sender_where_there_is_one_and_else_by_its_role() {
     row["author"] = Value::Null;
     row["sender_role"] = "operator".into();
     assert!(!own(&read(&with_sender, &row)));
+}
+
+#[test]
+fn what_is_cached_of_a_table_is_of_that_table_alone() {
+    let other = OwnTable { name: "notes".into(), ..table() };
+    assert_ne!(table().incarnation(), other.incarnation());
 }

@@ -59,3 +59,20 @@ fn a_list_that_was_not_answered_is_asked_for_again() {
         assert!(sync.list_is_asked());
     }
 }
+
+#[test]
+fn a_conversation_that_was_set_back_is_known_by_what_was_held_when_the_list_was_asked_for() {
+    for (held, reset) in [(8, false), (12, true)] {
+        let mut sync = known(held);
+        sync.want_list();
+        let mut resets = Vec::new();
+        // What a lagging server does not know yet it may know when it is asked again.
+        for now in [60_000, 70_000] {
+            sync.take_request(now);
+            sync.track("b1").take_row(row(held + 1, "you"), "me");
+            resets.push(merged(sync.list_answered(now, list_answer(vec![overview()]), "me")).reset);
+            sync.track("b1").due = true;
+        }
+        assert_eq!(resets, [false, reset], "{held} of 9");
+    }
+}
