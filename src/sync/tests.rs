@@ -575,6 +575,15 @@ fn history_that_the_database_refused_is_not_held() {
     sync.take_request(0);
     assert_eq!(sync.track("b1").low, 151);
     assert_eq!(sync.track("b1").to_record()["low"], 151);
+
+    let mut sync = Sync::new(1);
+    let mut page = Conversation::from_record(&with_a_page().to_record()).expect("a record");
+    assert!(page.extend_down(101, 151));
+    sync.restore(page);
+    sync.not_saved(0, "b1");
+    sync.track("b1").due = true;
+    sync.take_request(0);
+    assert_eq!(sync.track("b1").low, 151, "as far as the cache has it");
 }
 
 #[test]

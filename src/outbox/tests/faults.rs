@@ -454,6 +454,7 @@ fn is_poison(faults: u8, mut between: impl FnMut(&mut Outbox, u64, u8), code: im
             let failure = state.failure.clone().expect("a failure");
             assert_eq!((state.phase, failure.code.as_str(), failure.retryable), (Phase::Refused, "poison", false));
             assert_eq!((failure.http_status, failure.pg_code.as_deref()), (Some(500), Some("XX000")));
+            assert!(failure.message.contains("again and again"), "{}", failure.message);
             assert_eq!(n, faults, "not sooner");
             return true;
         }
