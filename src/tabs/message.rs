@@ -2,7 +2,7 @@
 
 use crate::{
     health::ConnectionStatus,
-    json::{Value, items, list, number, object, owned, text},
+    json::{Value, list, number, object, owned, text},
     message::{MessageId, StoredMessage},
     outbox::RowState,
     sync::ListPatch,
@@ -196,7 +196,9 @@ impl TabMessage {
             "open" => TabMessage::Open { conversation_id: conversation_id()? },
             "screen" => TabMessage::Screen {
                 from: from()?,
-                conversations: items(value, "conversations")
+                conversations: value
+                    .get("conversations")?
+                    .as_array()?
                     .iter()
                     .filter_map(Value::as_str)
                     .map(str::to_owned)
@@ -207,7 +209,7 @@ impl TabMessage {
                 TabMessage::People {
                     generation: generation()?,
                     conversation_id: conversation_id()?,
-                    people: items(value, "people").iter().filter_map(person).collect(),
+                    people: value.get("people")?.as_array()?.iter().filter_map(person).collect(),
                 }
             }
             "typing" => TabMessage::Typing { conversation_id: conversation_id()?, on: value.get("on")?.as_bool()? },

@@ -205,6 +205,13 @@ fn every_message() -> Vec<TabMessage> {
         TabMessage::Rows { generation: 7, all: true, rows: Vec::new() },
         TabMessage::Rows { generation: 7, all: false, rows: every_state() },
         TabMessage::Open { conversation_id: id() },
+        TabMessage::Screen { from: 5, conversations: vec![id(), "b2".into()] },
+        TabMessage::People {
+            generation: 7,
+            conversation_id: id(),
+            people: vec![("u1".into(), true), ("u2".into(), false)],
+        },
+        TabMessage::Typing { conversation_id: id(), on: true },
         TabMessage::Read { conversation_id: id(), seq: 9 },
         TabMessage::AskOlder { conversation_id: id(), before: 51 },
         TabMessage::Older { conversation_id: id(), before: 51, answer: json!([{"status": "ok"}]), error: None },
@@ -272,6 +279,8 @@ fn a_message_that_lacks_something_or_has_it_of_another_kind_is_none() {
         ) || matches!((message, field), (TabMessage::Older { .. }, "answer"))
             || matches!((message, field), (TabMessage::Act { .. }, "act") | (TabMessage::Sent { .. }, "row"))
             || matches!((message, field), (TabMessage::Rows { .. }, "rows"))
+            || matches!((message, field), (TabMessage::Screen { .. }, "conversations"))
+            || matches!((message, field), (TabMessage::People { .. }, "people"))
     };
     for message in every_message() {
         let value = message.to_value();
@@ -299,5 +308,25 @@ fn a_message_that_lacks_something_or_has_it_of_another_kind_is_none() {
         json!({"t": "status", "status": "asleep", "visible": true, "generation": 1}),
     ] {
         assert_eq!(TabMessage::from_value(&noise), None, "{noise:?}");
+    }
+}
+
+#[test]
+fn there_is_nothing_before_the_first_message() {
+    let ask = |before: u64| TabMessage::AskOlder { conversation_id: "b1".into(), before };
+    assert_eq!(TabMessage::from_value(&ask(0).to_value()), None);
+    assert_eq!(TabMessage::from_value(&ask(1).to_value()), Some(ask(1)));
+}
+
+#[test]
+fn a_tab_whose_list_is_missing_is_not_taken_for_one_that_shows_nothing() {
+    for (message, field) in [
+        (TabMessage::Screen { from: 5, conversations: Vec::new() }, "conversations"),
+        (TabMessage::People { generation: 7, conversation_id: "b1".into(), people: Vec::new() }, "people"),
+    ] {
+        let mut value = message.to_value();
+        assert_eq!(TabMessage::from_value(&value), Some(message));
+        value[field] = json!(null);
+        assert_eq!(TabMessage::from_value(&value), None, "{field}");
     }
 }
