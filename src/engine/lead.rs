@@ -192,6 +192,7 @@ impl Engine {
         self.answer = None;
         self.shelve_acts();
         self.forget_asks();
+        self.forget_withdrawn();
         self.sync.abandon();
         self.acking = false;
     }

@@ -633,3 +633,23 @@ fn a_tab_that_leads_again_does_not_say_what_was_wrong_when_it_led_before() {
     let shows = |update: &Update| matches!(update, Update::Messages { conversation_id, patch } if conversation_id == "b9" && !patch.upserts.is_empty());
     assert!(browser.tabs[1].world.updates.iter().any(shows));
 }
+
+#[test]
+fn what_a_tab_was_to_delete_when_it_led_is_shown_when_it_is_given_back_under_another_leader() {
+    let mut browser = Browser::with_tabs(2);
+    browser.server.post(BOOKING, CLIENT, "0190aaaa-0000-7000-8000-000000000001", "hello");
+    browser.at(0, |tab| tab.feed(Input::Timer));
+    browser.run_for(2_000);
+    browser.tabs[0].world.holds_writes = true;
+    let members = std::mem::take(browser.server.members.get_mut(BOOKING).expect("members"));
+    browser.command(0, Command::Reload { op: 70, conversation_id: BOOKING.into() });
+    browser.server.members.insert(BOOKING.into(), members);
+    browser.sleep(0);
+    browser.run_for(TAKEN_BY);
+    assert!(browser.role(1).generation().is_some());
+    browser.tabs[0].world.holds_writes = false;
+    browser.wake(0);
+    browser.at(0, |tab| tab.release_writes(Vec::new()));
+    browser.run_for(70_000);
+    assert_eq!([0, 1].map(|nth| browser.tabs[nth].world.screen().len()), [1, 1]);
+}

@@ -95,7 +95,8 @@ impl Database {
         let row = (kind.to_owned(), text(record, "content").unwrap_or_default().to_owned());
         let about = if kind == "edit" { owned(record, "target_id") } else { Some(id.clone()) };
         // An edit that a new leader is told again, after it was sent, is written anew, and says nothing new.
-        let anew = added && (self.refused.contains(&id) || kind == "message");
+        // Nor does a message that is tried again, whose edit may be stored by now.
+        let anew = added && kind == "edit" && self.refused.contains(&id);
         if kind != "delete" && (anew || self.rows.get(&id) != Some(&row)) {
             self.texts.insert(about.unwrap_or_default(), row.1.clone());
         }
