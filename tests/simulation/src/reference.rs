@@ -149,8 +149,9 @@ impl Reference {
                         format!("{} is by {:?}", row.id, row.sender),
                     ));
                 }
-                // A row that was ever refused stands where it was retried, and an early copy may store it anywhere.
-                if database.was_refused(&row.id) || server.taken_away.contains(&row.id) {
+                // A row that was ever refused stands where it was retried, and an early copy may store it anywhere; so may
+                // one of what was taken back, where the tombstone was refused.
+                if database.was_refused(&row.id) || sent.withdrawing || server.taken_away.contains(&row.id) {
                     continue;
                 }
                 let lane = last.entry((&sent.database, age)).or_insert((0, ""));
