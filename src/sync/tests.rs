@@ -1,4 +1,5 @@
 mod list;
+mod window;
 
 use crate::json;
 
