@@ -270,3 +270,17 @@ fn what_is_heard_of_rows_to_come_is_kept_and_that_of_rows_that_are_gone_is_not()
     outbox.read(vec![(1, envelope("a", 1), None), (2, envelope("a", 2), None)], 3, false);
     assert_eq!(outbox.mirror.keys().collect::<Vec<_>>(), [&1, &5]);
 }
+
+#[test]
+fn reading_anew_says_which_messages_are_gone() {
+    let mut outbox = Outbox::new(true, 1);
+    rows(&mut outbox, 1..=4, false);
+    let edit = Envelope { kind: Kind::Edit, target_id: Some("x".into()), ..envelope("a", 5) };
+    assert!(outbox.read(vec![(5, edit, None)], 5, false).is_empty());
+    outbox.read_anew();
+    let record = |n: u8, envelope: Envelope| (u64::from(n), envelope, None);
+    let left = vec![record(2, envelope("a", 2)), record(3, envelope("a", 3).tombstone()), record(4, envelope("a", 9))];
+    let gone = outbox.read(left, 5, false);
+    let ids: Vec<_> = gone.into_iter().map(|envelope| envelope.id).collect();
+    assert_eq!(ids, [1, 3, 4].map(|n| envelope("a", n).id), "not the edit, nor what is there as it was");
+}
