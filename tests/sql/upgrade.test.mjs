@@ -71,19 +71,25 @@ for (const name of ['first.sql']) {
   })
 }
 
-test('people write on while it is applied over an earlier version', { timeout: 120_000 }, async () => {
+/** What people do in these conversations all the time. */
+function atWork(ids) {
   const { send, sync, ack } = world.ways.sql
+  return [
+    () => send(operator, ids.map((id) => row(id))),
+    () => send(client, [...ids].reverse().map((id) => row(id))),
+    () => sync(client, Object.fromEntries(ids.map((id) => [id, { seq: 0, incarnation: null }])), 50),
+    () => ack(operator, ids.map((conversation_id) => ({ conversation_id, delivered: 1e6, read: 1 }))),
+    () => world.conversation(),
+  ]
+}
+
+test('people write on while it is applied over an earlier version', { timeout: 120_000 }, async () => {
+  const { send } = world.ways.sql
   for (let round = 0; round < 3; round++) {
     await apply(rollback)
     await apply(await read('first.sql'))
     const ids = [await world.conversation(), await world.conversation()]
-    const works = [
-      () => send(operator, ids.map((id) => row(id))),
-      () => send(client, [...ids].reverse().map((id) => row(id))),
-      () => sync(client, Object.fromEntries(ids.map((id) => [id, { seq: 0, incarnation: null }])), 50),
-      () => ack(operator, ids.map((conversation_id) => ({ conversation_id, delivered: 1e6, read: 1 }))),
-      () => world.conversation(),
-    ]
+    const works = atWork(ids)
     let busy = true
     const working = works.map(async (work) => {
       while (busy) await work()
@@ -102,17 +108,10 @@ test('people write on while it is applied over an earlier version', { timeout: 1
 })
 
 test('the rollback is not held up by people who write', { timeout: 120_000 }, async () => {
-  const { send, sync, ack, call } = world.ways.sql
+  const { send, call } = world.ways.sql
   for (let round = 0; round < 5; round++) {
     const ids = [await world.conversation(), await world.conversation()]
-    const works = [
-      () => send(operator, ids.map((id) => row(id))),
-      () => send(client, [...ids].reverse().map((id) => row(id))),
-      () => sync(client, Object.fromEntries(ids.map((id) => [id, { seq: 0, incarnation: null }])), 50),
-      () => ack(operator, ids.map((conversation_id) => ({ conversation_id, delivered: 1e6, read: 1 }))),
-      () => call(operator, 'chat_list', { expected_user: operator.id }),
-      () => world.conversation(),
-    ]
+    const works = [...atWork(ids), () => call(operator, 'chat_list', { expected_user: operator.id })]
     let busy = true
     // Whoever comes too late finds nothing there any more.
     const working = works.map(async (work) => {
