@@ -105,6 +105,11 @@ impl Conversation {
         !self.incarnation.is_empty()
     }
 
+    /// The server said that it is this user's: it was taken in, or there was no room for more than its line in the list.
+    pub(super) fn is_granted(&self) -> bool {
+        self.is_known() || self.summary.is_some()
+    }
+
     /// What was heard of before the cache was read.
     pub(super) fn hear_of(&mut self, held: Conversation) {
         // A follower may have shown it before it was read here.

@@ -260,7 +260,7 @@ impl Sync {
     fn others_than(&self, ids: Option<Vec<String>>) -> Vec<String> {
         let Some(mut ids) = ids else { return Vec::new() };
         ids.sort_unstable();
-        let is_other = |held: &&Conversation| held.is_known() && ids.binary_search(&held.id).is_err();
+        let is_other = |held: &&Conversation| held.is_granted() && ids.binary_search(&held.id).is_err();
         self.iter().filter(is_other).map(|held| held.id.clone()).collect()
     }
 
@@ -321,7 +321,7 @@ impl Sync {
     /// It is not this user's any more. Answers whether it was.
     pub fn withdraw(&mut self, id: &str) -> bool {
         // One that was never there may come yet, and is asked for from time to time.
-        let was_held = self.get(id).is_some_and(|held| held.is_known());
+        let was_held = self.get(id).is_some_and(Conversation::is_granted);
         if was_held {
             self.conversations.remove(id);
             self.list.gone.push(id.to_owned());

@@ -270,3 +270,34 @@ fn what_is_not_known_yet_is_asked_for_beside_the_list() {
     sync.want_list();
     assert_eq!((sync.track("b1").due, sync.track("b2").due), (false, true));
 }
+
+/// In the list, but its first page had no room, or could not be written.
+fn listed_without_rows() -> [Sync; 2] {
+    let mut no_room = Sync::new(1);
+    no_room.track("b1");
+    no_room.want_list();
+    no_room.take_request(0);
+    no_room.list_answered(0, list_answer(vec![SyncAnswer { through_seq: 0, ..overview() }]), "me");
+    let mut unwritten = summed();
+    unwritten.not_saved(0, "b1");
+    unwritten.track("b1").due = true;
+    unwritten.take_request(60_000);
+    unwritten.failed(60_000);
+    [no_room, unwritten]
+}
+
+#[test]
+fn what_stands_in_the_list_without_its_rows_leaves_it_when_its_membership_is_withdrawn() {
+    for mut sync in listed_without_rows() {
+        assert!(sync.get("b1").is_some_and(|held| !held.is_known() && held.summary.is_some()));
+        assert!(sync.withdraw("b1"));
+        assert_eq!(sync.take_changes().1, ["b1"]);
+        assert_eq!(sync.get("b1"), None);
+    }
+    for mut sync in listed_without_rows() {
+        sync.take_request(120_000);
+        let none = ListAnswer { total: 0, sum: 0, ..list_answer(Vec::new()) };
+        let synced = sync.list_answered(120_000, none, "me");
+        assert!(matches!(&synced[..], [(id, Synced::Refused(SyncStatus::Forbidden))] if id == "b1"));
+    }
+}

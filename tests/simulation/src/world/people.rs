@@ -81,7 +81,8 @@ impl World {
     }
 
     pub(super) fn new_tab(&mut self, profile: usize) -> Outcome {
-        if self.mates(profile) >= MOST_TABS {
+        // Nothing begins on a machine that sleeps.
+        if self.profiles[profile].asleep.is_some() || self.mates(profile) >= MOST_TABS {
             return Ok(());
         }
         let tab = self.start_tab(profile)?;
