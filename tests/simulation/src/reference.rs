@@ -128,7 +128,7 @@ impl Reference {
     }
 
     /// Server order is send order, of what one user sent from one profile in one conversation.
-    pub fn check_order(&self, disks: &[Disk], server: &Server) -> Result<(), Broken> {
+    pub fn check_order(&self, disks: &[Disk], server: &Server, spared: &BTreeSet<String>) -> Result<(), Broken> {
         for (conversation, held) in server.conversations() {
             // Of each life of each outbox: what a deleted one had sent may still arrive.
             let mut last: BTreeMap<(&str, u32), (u64, &str)> = BTreeMap::new();
@@ -151,7 +151,8 @@ impl Reference {
                 }
                 // A row that was ever refused stands where it was retried, and an early copy may store it anywhere; so may
                 // one of what was taken back, where the tombstone was refused.
-                if database.was_refused(&row.id) || sent.withdrawing || server.taken_away.contains(&row.id) {
+                let tombstone_refused = sent.withdrawing && spared.contains(&row.id);
+                if database.was_refused(&row.id) || tombstone_refused || server.taken_away.contains(&row.id) {
                     continue;
                 }
                 let lane = last.entry((&sent.database, age)).or_insert((0, ""));

@@ -245,8 +245,12 @@ impl World {
                 }
                 Ok(())
             }
-            Event::NewTab { profile } if !self.weather.kind => self.new_tab(profile),
-            Event::NewTab { .. } => Ok(()),
+            Event::NewTab { .. } if self.weather.kind => Ok(()),
+            Event::NewTab { profile } if self.profiles[profile].asleep.is_some() => {
+                self.later(1_000, Event::NewTab { profile });
+                Ok(())
+            }
+            Event::NewTab { profile } => self.new_tab(profile),
             Event::Readmit { conversation, user, role } => {
                 self.server.ensure(&conversation, &[(user, role)]);
                 self.spread_live();

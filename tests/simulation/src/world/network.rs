@@ -91,7 +91,7 @@ impl World {
         self.note(|| format!("    request {id} is answered {}: {}", response.status, response.body));
         self.spread_live();
         if function(&http) == "chat_send" {
-            self.reference.check_order(&self.disks, &self.server)?;
+            self.reference.check_order(&self.disks, &self.server, &self.spared)?;
         }
         if lost {
             return Ok(());
