@@ -404,9 +404,7 @@ impl Engine {
                 self.reload_from_cache(reload.op, reload.conversation_id);
             }
         }
-        if !self.said_screen.is_empty() {
-            self.tell_screen();
-        }
+        self.tell_screen_again();
         if self.role.watches() && self.watch.wants_lead(self.now.mono) {
             self.tell(TabMessage::Yield);
         }

@@ -148,13 +148,11 @@ impl Engine {
         let was_held = self.sync.withdraw(conversation_id);
         // It may be made later, or given back, and another tab may show it.
         self.sync.track(conversation_id).due = false;
-        if !was_held {
-            return;
-        }
-        if let Some(shown) = self.shown.get_mut(conversation_id) {
+        // Also what this tab read before it led, when another one had not deleted it yet.
+        if let Some(shown) = self.shown.get_mut(conversation_id).filter(|shown| shown.shows_anything()) {
             shown.reset();
         }
-        if self.durable {
+        if was_held && self.durable {
             self.listing.withdrawn.push(conversation_id.to_owned());
         }
     }

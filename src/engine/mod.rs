@@ -231,6 +231,7 @@ pub struct Engine {
     topics: Vec<String>,
     /// What the leader knows that this tab shows.
     said_screen: Vec<String>,
+    screen_said_at: u64,
 
     /// Sends that wait until it is known whose they are.
     waiting: Vec<Command>,
@@ -322,6 +323,7 @@ impl Engine {
             screens: Screens::default(),
             topics: Vec::new(),
             said_screen: Vec::new(),
+            screen_said_at: 0,
             waiting: Vec::new(),
             accepting: Accepting::default(),
             reloads: Vec::new(),

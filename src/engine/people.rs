@@ -8,6 +8,8 @@ use crate::{
     tabs::TabMessage,
 };
 
+/// Beats that piled up while the page slept are one reason to tell the leader again what is shown here.
+const REPEAT_MS: u64 = 1_000;
 /// Topics of conversations on one socket, far below the server's limit.
 const MAX_TOPICS: usize = 20;
 const TYPING: &str = "typing";
@@ -62,7 +64,15 @@ impl Engine {
     }
 
     pub(super) fn tell_screen(&mut self) {
+        self.screen_said_at = self.now.mono;
         self.tell(TabMessage::Screen { from: self.tab, conversations: self.said_screen.clone() });
+    }
+
+    /// At every beat of the leader.
+    pub(super) fn tell_screen_again(&mut self) {
+        if !self.said_screen.is_empty() && self.screen_said_at + REPEAT_MS <= self.now.mono {
+            self.tell_screen();
+        }
     }
 
     pub(super) fn hear_screen(&mut self, tab: u64, conversations: Vec<String>) {

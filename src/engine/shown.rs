@@ -52,6 +52,11 @@ impl Shown {
         self.low > 1 && self.timeline.first().is_none()
     }
 
+    /// Something of what the server stored.
+    pub fn shows_anything(&self) -> bool {
+        self.low > 0 || self.timeline.first().is_some()
+    }
+
     pub fn reset(&mut self) {
         self.timeline.reset();
         self.incarnation.clear();

@@ -74,6 +74,16 @@ fn a_tab_that_takes_the_lead_does_not_go_on_with_a_view_of_another_database() {
 }
 
 #[test]
+fn a_tab_that_takes_the_lead_shows_nothing_of_what_was_withdrawn_and_deleted_before() {
+    let mut world = follower(cache("i1", 1..=3, "old"));
+    assert_eq!(contents(&world), ["old"; 3]);
+    world.store = MemoryStore::default();
+    world.server.members.insert(BOOKING.into(), Vec::new());
+    world.feed(Input::LockGranted { exclusive: true });
+    assert_eq!(contents(&world), [""; 0]);
+}
+
+#[test]
 fn many_words_of_change_are_one_more_look() {
     let mut world = follower(cache("i1", 1..=3, "old"));
     world.holds_reads = true;

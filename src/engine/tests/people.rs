@@ -5,6 +5,7 @@ use crate::{
     engine::{Command, Input, PageEvent},
     json,
     json::Value,
+    tabs::TabMessage,
 };
 
 fn typing(on: bool) -> Command {
@@ -238,4 +239,17 @@ fn the_next_leader_joins_the_topic_and_shows_who_is_there() {
     browser.run_for(2_000);
     browser.at(1, |tab| arrives(tab, CLIENT));
     assert_eq!(browser.tabs[1].world.people(), client(false));
+}
+
+#[test]
+fn a_tab_that_slept_answers_the_beats_that_piled_up_with_one_word() {
+    let mut browser = Browser::with_tabs(2);
+    assert_eq!(browser.leader(), Some(0));
+    browser.sleep(1);
+    browser.run_for(25_000);
+    let told = |browser: &Browser, nth| browser.said(nth, |said| matches!(said, TabMessage::Screen { .. }));
+    let answers = |browser: &Browser| browser.said(0, |said| matches!(said, TabMessage::People { .. }));
+    let before = (told(&browser, 1), answers(&browser));
+    browser.wake(1);
+    assert_eq!((told(&browser, 1), answers(&browser)), (before.0 + 1, before.1 + 1));
 }
