@@ -279,7 +279,10 @@ impl Engine {
         let own = message.sender_id.as_deref() == Some(&self.user_id) && self.role.generation().is_some();
         let known = self.evidence.iter().any(|known| known.id == message.id);
         if own && !known && self.outbox.holds(&message.conversation_id, &message.id) {
-            self.evidence.push(message.clone());
+            // What its edits wait for comes before the edits themselves.
+            let messages = self.evidence.partition_point(|known| known.kind == Kind::Message);
+            let place = if message.kind == Kind::Message { messages } else { self.evidence.len() };
+            self.evidence.insert(place, message.clone());
         }
     }
 

@@ -289,7 +289,8 @@ impl Conversation {
         self.cursor = self.cursor.max(answer.through_seq);
         rows.append(&mut self.take_contiguous());
         self.note_others(&rows, user_id);
-        self.due = again || self.cursor < answer.last_seq.max(self.announced) || !self.ahead.is_empty();
+        let missing = self.cursor < answer.last_seq.max(self.announced) || !self.ahead.is_empty();
+        self.due = again || missing || self.is_behind();
         Merge { reset, from: known + 1, first, rows }
     }
 

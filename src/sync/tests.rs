@@ -258,6 +258,18 @@ fn a_row_that_came_live_and_never_was_committed_is_not_asked_for_for_ever() {
 }
 
 #[test]
+fn a_first_page_that_ends_below_what_joins_it_is_not_believed_at_once_and_not_forgotten() {
+    let mut sync = Sync::new(1);
+    (1..=3).for_each(|seq| drop(sync.track("b1").take_row(row(seq, "me"), "me")));
+    let empty = || answer("i1", 1, 0, 0);
+    assert_eq!(seqs(&ask(&mut sync, 0, empty())), [1, 2, 3]);
+    assert!(sync.is_due(LAG_PAUSE_MS), "the database may have been set back since these were stored");
+    let merge = ask(&mut sync, LAG_LIMIT_MS, empty());
+    assert_eq!((merge.reset, seqs(&merge)), (true, vec![]));
+    assert!(!sync.is_due(LAG_LIMIT_MS + LAG_PAUSE_MS));
+}
+
+#[test]
 fn only_what_is_stored_without_a_gap_is_acknowledged() {
     let mut sync = known(3);
     let conversation = sync.track("b1");

@@ -120,6 +120,29 @@ fn an_edit_after_a_lost_answer_is_a_row_of_its_own() {
 }
 
 #[test]
+fn an_edit_whose_row_comes_back_before_its_message_is_not_sent_again() {
+    let mut world = World::started();
+    world.live = false;
+    let m0 = under_way(&mut world, "refuse me");
+    edit(&mut world, 50, &m0, "better");
+    world.arrive();
+    assert_eq!(world.screen(), [row("better", "failed")], "the edit waits with its message");
+    world.send("behind it");
+    world.holds_writes = true;
+    world.arrive();
+    world.live = true;
+    for (id, kind, target, seq) in [(edit_id(), "edit", Some(&m0), 2), (m0.clone(), "message", None, 1)] {
+        let row = json!({"id": id.as_str(), "conversation_id": BOOKING, "seq": seq, "kind": kind, "content": "better",
+            "target_id": target.map(MessageId::as_str), "sender_id": OPERATOR, "sender_role": "operator",
+            "created_at": "2026-11-23T06:30:00+00:00"});
+        world.broadcast("message", &json!({"row": row, "conversation_id": BOOKING}));
+    }
+    world.holds_writes = false;
+    world.release_writes(Vec::new());
+    assert_eq!((world.outbox(), world.pending()), (0, 0));
+}
+
+#[test]
 fn a_discarded_message_that_was_refused_is_never_live() {
     let mut world = World::started();
     let m0 = under_way(&mut world, "refuse me");

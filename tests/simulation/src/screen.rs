@@ -221,6 +221,10 @@ impl View {
             };
             if let Some(old) = self.places.insert(id.clone(), *place) {
                 self.rows.remove(&old);
+                // The database was set back meanwhile: it was read where it stood before.
+                if old != *place && old < 1 << 52 {
+                    self.ticks.remove(&id);
+                }
             }
             // An edit on its way shows its own state.
             if *place < 1 << 52 && message.get("phase").is_none() {
