@@ -347,7 +347,10 @@ impl Engine {
                 }
             }
             TabMessage::Enqueued => self.read_outbox(),
-            TabMessage::Changed => self.read_anew(),
+            TabMessage::Changed => {
+                self.read_anew();
+                self.list_changed();
+            }
             TabMessage::Sent { message } => self.hear_sent(&message),
             TabMessage::TakenBack { conversation_id, id } => self.taken_back(conversation_id, id),
             // Of one that was robbed and does not know it: what it remembers is of then.

@@ -27,6 +27,10 @@ pub(super) struct Listing {
     reset: bool,
     /// What was told while the database was read: it may be newer.
     heard: Option<Vec<ListPatch>>,
+    /// What is being read may have changed meanwhile: once more.
+    again: bool,
+    /// The leader did not answer yet that it knows of this tab: what it commits is read.
+    unanswered: bool,
     loaded: bool,
     said: Option<(SyncState, Option<Problem>)>,
     problem: Option<Problem>,
@@ -55,8 +59,24 @@ impl Engine {
         } else if self.durable {
             self.tell(TabMessage::List);
             self.listing.problem = None;
+            self.listing.unanswered = true;
             self.listing.heard = Some(Vec::new());
+            self.read_list();
+        }
+    }
+
+    fn read_list(&mut self) {
+        self.listing.again = self.requests.values().any(|purpose| matches!(purpose, Request::List));
+        if !self.listing.again {
             self.store(Request::List, Transaction::relaxed(list_operations()));
+        }
+    }
+
+    /// The leader committed something.
+    pub(super) fn list_changed(&mut self) {
+        if self.listing.on && self.listing.unanswered {
+            self.listing.heard.get_or_insert_default();
+            self.read_list();
         }
     }
 
@@ -73,15 +93,25 @@ impl Engine {
 
     pub(super) fn hear_list_wanted(&mut self) {
         let first = !std::mem::replace(&mut self.listing.elsewhere, true);
-        self.listing.told = None;
         // Whoever asks reads the database as well: what is not in it yet is told.
         if first || !self.sync.has_list() || !self.saving.is_empty() {
             self.lead_list();
         }
+        self.tell_list_problem();
+    }
+
+    fn tell_list_problem(&mut self) {
+        let Some(generation) = self.role.generation() else { return };
+        self.listing.told = self.listing.problem.clone();
+        let error = self.listing.problem.as_ref().map(Problem::words);
+        self.tell(TabMessage::ListProblem { generation, error });
     }
 
     /// A tab that follows reads what the leader keeps.
     pub(super) fn list_read(&mut self, result: StoreResult) {
+        if std::mem::take(&mut self.listing.again) {
+            return self.read_list();
+        }
         let Some(heard) = self.listing.heard.take() else { return };
         let (records, list) = match result.as_deref() {
             Ok([Reply::List(records), Reply::Value(list)]) => (records, list),
@@ -96,6 +126,7 @@ impl Engine {
     }
 
     pub(super) fn hear_list_problem(&mut self, error: Option<(String, String)>) {
+        self.listing.unanswered = false;
         self.listing.problem = error.map(|(code, message)| Problem::new(&code, &message));
     }
 
@@ -212,15 +243,13 @@ impl Engine {
     // ---- what is told
 
     pub(super) fn publish_list(&mut self) {
-        if let Some(generation) = self.role.generation() {
+        if self.role.generation().is_some() {
             for conversation_id in self.sync.count_read(&self.user_id) {
                 self.save(&conversation_id, Vec::new());
             }
             self.publish_changes();
             if self.listing.elsewhere && self.listing.told != self.listing.problem {
-                self.listing.told = self.listing.problem.clone();
-                let error = self.listing.problem.as_ref().map(Problem::words);
-                self.tell(TabMessage::ListProblem { generation, error });
+                self.tell_list_problem();
             }
         }
         self.publish_list_state();

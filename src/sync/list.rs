@@ -64,12 +64,15 @@ impl Summary {
         if row.seq <= self.through {
             return true;
         }
+        // One before it may be here and not counted: the list did not know it yet.
+        let follows = row.seq == self.through + 1;
+        self.guessed |= !follows;
         self.through = row.seq;
         let of_others = row.sender_id.as_deref() != Some(user_id);
         if row.kind == Kind::Message {
             self.unread += u64::from(of_others && row.deleted_at.is_none() && row.seq > self.read);
             self.last_message = Some(preview(row));
-            return true;
+            return follows;
         }
         let last = self.last_message.as_mut().filter(|last| row.target_id.as_deref() == Some(last.id.as_str()));
         match (row.kind, last) {
@@ -84,10 +87,10 @@ impl Summary {
                 last.deleted_at = Some(row.created_at.clone());
             }
             // It may have been unread, or not.
-            (Kind::Delete, None) => return !of_others || self.unread == 0,
+            (Kind::Delete, None) => return follows && (!of_others || self.unread == 0),
             _ => {}
         }
-        true
+        follows
     }
 
     /// Read up to here. Answers whether it is known what becomes of `unread`.
@@ -129,10 +132,12 @@ impl Conversation {
         if let Some(held) = &mut self.summary {
             held.told = last_seq;
             // Rows that it did not know yet are counted already; it will name them again.
-            let ahead = held.through > last_seq;
+            if held.through > last_seq {
+                return;
+            }
             // What was read since is known better here.
-            let behind = held.through == last_seq && read > server_read && held.read >= read;
-            if ahead || behind {
+            if held.through == last_seq && read > server_read && held.read >= read {
+                held.last_message = overview.last_message;
                 return;
             }
         }

@@ -5,10 +5,11 @@ use crate::json;
 
 use super::world::*;
 use crate::{
-    engine::{Command, Input},
+    engine::{Command, Input, Update},
+    health::ConnectionStatus,
     json::Value,
     store::{MemoryStore, Operation, Table, Transaction},
-    tabs::TabMessage,
+    tabs::{Leader, TabMessage},
 };
 
 fn id(n: u64) -> String {
@@ -33,6 +34,23 @@ fn cache(incarnation: &str, rows: std::ops::RangeInclusive<u64>, content: &str) 
 
 fn contents(world: &World) -> Vec<String> {
     world.screen().into_iter().map(|(content, _)| content).collect()
+}
+
+/// The conversation, as a leader writes it that keeps the list.
+fn listed() -> MemoryStore {
+    let mut world = World::started();
+    world.command(Command::List { on: true });
+    world.receive(&id(1), "one");
+    world.run_for(5_000);
+    world.store
+}
+
+fn lines(world: &World) -> usize {
+    let patches = world.updates.iter().filter_map(|update| match update {
+        Update::Conversations { patch } => Some(patch),
+        _ => None,
+    });
+    patches.last().map_or(0, |patch| patch.upserts.len())
 }
 
 fn follower(store: MemoryStore) -> World {
@@ -198,4 +216,40 @@ fn messages_of_a_conversation_that_was_made_anew_have_no_ticks_of_the_old_one() 
     world.send("new");
     world.run_for(2_000);
     assert_eq!(world.screen(), [("new".to_owned(), "sent".to_owned())]);
+}
+
+#[test]
+fn a_list_that_is_written_before_the_leader_hears_who_shows_it_is_read_then() {
+    let mut world = follower(MemoryStore::default());
+    world.command(Command::List { on: true });
+    let leader = Leader { status: ConnectionStatus::Connected, visible: true, polling: false, generation: 1 };
+    world.feed(Input::Heard(TabMessage::Status(leader)));
+    assert_eq!(lines(&world), 0);
+    world.store = listed();
+    world.feed(Input::Heard(TabMessage::Changed));
+    assert_eq!(lines(&world), 1);
+    // From now on it is told what changes.
+    world.feed(Input::Heard(TabMessage::ListProblem { generation: 1, error: None }));
+    world.store = MemoryStore::default();
+    world.feed(Input::Heard(TabMessage::Changed));
+    assert_eq!(lines(&world), 1);
+}
+
+#[test]
+fn a_list_that_is_written_while_it_is_read_is_read_again() {
+    let mut world = follower(MemoryStore::default());
+    world.holds_reads = true;
+    world.command(Command::List { on: true });
+    world.feed(Input::Heard(TabMessage::Changed));
+    assert!(world.release_read(), "the list, of before");
+    world.store = listed();
+    while world.release_read() {}
+    assert_eq!(lines(&world), 1);
+}
+
+#[test]
+fn the_leader_answers_whoever_shows_the_list() {
+    let mut world = World::started();
+    world.feed(Input::Heard(TabMessage::List));
+    assert!(world.said.iter().any(|said| matches!(said, TabMessage::ListProblem { error: None, .. })));
 }

@@ -301,3 +301,30 @@ fn what_stands_in_the_list_without_its_rows_leaves_it_when_its_membership_is_wit
         assert!(matches!(&synced[..], [(id, Synced::Refused(SyncStatus::Forbidden))] if id == "b1"));
     }
 }
+
+#[test]
+fn a_row_behind_one_that_was_not_counted_leaves_a_count_that_is_asked_for() {
+    let mut sync = summed();
+    sync.count_rows("b1", &[row(11, "you")], "me");
+    assert!(sync.list_is_due());
+
+    let nothing_new = ListAnswer { full: false, ..list_answer(Vec::new()) };
+    sync.take_request(60_000);
+    sync.list_answered(60_000, nothing_new, "me");
+    assert!(!sync.list_is_due());
+    sync.acknowledged("b1", "me", 9, 5);
+    assert!(sync.list_is_due(), "what it says of a time before our own reading was known is no count");
+}
+
+#[test]
+fn what_was_read_here_and_not_there_hides_no_last_message() {
+    let mut sync = summed();
+    sync.track("b1").read = 11;
+    // The row 10 is a message that an earlier answer did not know yet.
+    sync.count_rows("b1", &[change(11, "me", Kind::Delete, 10)], "me");
+    sync.count_read("me");
+    let gone = StoredMessage { deleted_at: Some("t".into()), ..row(10, "me") };
+    let overview = Overview { unread: 4, last_message: Some(gone.clone()) };
+    sync.sum_up("b1", 11, 5, overview, "me");
+    assert_eq!((unread(&sync), last(&sync)), (0, gone));
+}
