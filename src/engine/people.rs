@@ -189,10 +189,10 @@ impl Engine {
     /// Only members are shown: what somebody says of others on the topic proves nothing.
     pub(super) fn publish_people(&mut self) {
         for (conversation_id, shown) in &mut self.shown {
-            let Some(conversation) = self.sync.get(conversation_id) else { continue };
+            let conversation = self.sync.get(conversation_id);
             let mut people: Vec<Person> = Vec::new();
             for (user_id, typing) in self.people.list(conversation_id).filter(|(id, _)| *id != self.user_id) {
-                if let Some(role) = conversation.role(user_id) {
+                if let Some(role) = conversation.and_then(|held| held.role(user_id)) {
                     people.push(Person { user_id: user_id.to_owned(), role: role.to_owned(), typing });
                 }
             }

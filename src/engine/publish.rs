@@ -258,6 +258,7 @@ impl Engine {
                     && let Some(shown) = self.shown.get_mut(&conversation_id)
                 {
                     shown.reset();
+                    self.sync.forget(&conversation_id);
                 }
                 self.problem(Some(conversation_id.clone()), &code, &message);
                 self.loaded(&conversation_id);

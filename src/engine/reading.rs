@@ -90,6 +90,10 @@ impl Engine {
             Err(error) => return self.read_failed(error),
         };
         let (Some(record), Some(shown)) = (record, self.shown.get(&conversation_id)) else {
+            // The leader may have given it up for want of space, when it did not know that it is shown here.
+            if self.role.generation().is_none() && self.shown.contains_key(&conversation_id) {
+                self.tell(TabMessage::Open { conversation_id: conversation_id.clone() });
+            }
             return self.load_again(&conversation_id);
         };
         // The newest page, and what joins it to what is on the screen.

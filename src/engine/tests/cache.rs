@@ -46,11 +46,11 @@ fn listed() -> MemoryStore {
 }
 
 fn lines(world: &World) -> usize {
-    let patches = world.updates.iter().filter_map(|update| match update {
+    let mut patches = world.updates.iter().filter_map(|update| match update {
         Update::Conversations { patch } => Some(patch),
         _ => None,
     });
-    patches.last().map_or(0, |patch| patch.upserts.len())
+    patches.next_back().map_or(0, |patch| patch.upserts.len())
 }
 
 fn follower(store: MemoryStore) -> World {
@@ -99,6 +99,16 @@ fn a_tab_that_takes_the_lead_shows_nothing_of_what_was_withdrawn_and_deleted_bef
     world.server.members.insert(BOOKING.into(), Vec::new());
     world.feed(Input::LockGranted { exclusive: true });
     assert_eq!(contents(&world), [""; 0]);
+}
+
+#[test]
+fn what_the_leader_gave_up_for_want_of_space_is_asked_for_where_it_is_shown() {
+    let mut world = follower(cache("i1", 1..=3, "old"));
+    world.store = MemoryStore::default();
+    let asked = |world: &World| world.said.iter().filter(|said| matches!(said, TabMessage::Open { .. })).count();
+    let before = asked(&world);
+    world.feed(Input::Heard(TabMessage::Changed));
+    assert_eq!(asked(&world), before + 1);
 }
 
 #[test]

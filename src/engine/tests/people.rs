@@ -253,3 +253,13 @@ fn a_tab_that_slept_answers_the_beats_that_piled_up_with_one_word() {
     browser.wake(1);
     assert_eq!((told(&browser, 1), answers(&browser)), (before.0 + 1, before.1 + 1));
 }
+
+#[test]
+fn who_is_put_out_sees_in_no_tab_who_is_there() {
+    let mut browser = Browser::with_tabs(2);
+    browser.at(0, |tab| arrives(tab, CLIENT));
+    assert_eq!(browser.tabs[1].world.people(), client(false));
+    browser.server.members.get_mut(BOOKING).unwrap().retain(|member| member["user_id"] != OPERATOR);
+    browser.run_for(90_000);
+    assert_eq!([browser.tabs[0].world.people(), browser.tabs[1].world.people()], [vec![], vec![]]);
+}
