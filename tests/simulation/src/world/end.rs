@@ -99,6 +99,7 @@ impl World {
         }
         if self.rng.u32(0..4) == 0 {
             self.idle_requests.clear();
+            self.idle_pages.clear();
             self.run_until(self.now + IDLE_MS)?;
             self.check_idle()?;
             self.comes_right_within(PERIOD_MS)??;

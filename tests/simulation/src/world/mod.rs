@@ -79,6 +79,8 @@ pub struct World {
     pub slowest: Time,
     /// Requests of each tab since the world came to rest.
     idle_requests: BTreeMap<TabId, u32>,
+    /// Those among them that ask for a page of history: of each conversation there are only so many.
+    idle_pages: BTreeSet<String>,
     next_id: u32,
     last_timer: u64,
     pub steps: u64,
@@ -186,6 +188,7 @@ impl World {
             noticed: BTreeMap::new(),
             slowest: 0,
             idle_requests: BTreeMap::new(),
+            idle_pages: BTreeSet::new(),
             next_id: 0,
             last_timer: 0,
             steps: 0,

@@ -30,7 +30,8 @@ pub(super) struct Exchange {
 impl World {
     pub(super) fn post(&mut self, id: TabId, request: RequestId, http: HttpRequest) -> Outcome {
         self.check_request(id, &http)?;
-        *self.idle_requests.entry(id).or_default() += 1;
+        let is_new_page = http.body.contains("\"before\"") && self.idle_pages.insert(http.body.clone());
+        *self.idle_requests.entry(id).or_default() += u32::from(!is_new_page);
         self.last_exchange += 1;
         let exchange = self.last_exchange;
         self.hash(http.body.as_bytes());
