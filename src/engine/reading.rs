@@ -130,7 +130,9 @@ impl Engine {
         let cut = from.max(record.low);
         let held = self.sync.get(conversation_id).filter(|held| held.is_known());
         let (is_held, is_other) = (held.is_some(), held.is_some_and(|held| held.incarnation != record.incarnation));
-        if leading && is_other {
+        let beyond = |shown: &Shown| shown.low > record.cursor + 1;
+        let lies_below = !self.reads_table() && self.shown.get(conversation_id).is_some_and(beyond);
+        if leading && (is_other || (is_held && lies_below)) {
             return;
         }
         if !leading {
@@ -185,8 +187,10 @@ impl Engine {
 
     /// The rows from here to there are on their way into the view. Where they do not join what it shows, that gives way.
     fn cover(&mut self, conversation_id: &str, incarnation: &str, from: u64, through: u64) {
+        let counts_rows = !self.reads_table();
         let Some(shown) = self.shown.get_mut(conversation_id) else { return };
-        if shown.incarnation != incarnation {
+        // What was shown beyond them could not be written, and was asked for anew.
+        if shown.incarnation != incarnation || (counts_rows && shown.low > through + 1) {
             if !shown.incarnation.is_empty() {
                 shown.reset();
             }

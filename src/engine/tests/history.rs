@@ -1,19 +1,19 @@
 //! Older pages: from the cache, from the server, in a tab that follows, and what an edit aims at down there.
 
-use super::{browser::Browser, world::*};
+use super::{browser::Browser, server::Server, world::*};
 use crate::{
     engine::{Command, Input, Update},
     json,
     json::Value,
     rest::HttpError,
-    store::{MemoryStore, Table},
+    store::{MemoryStore, StoreError, Table},
 };
 
 fn id(n: u64) -> String {
     format!("01890000-0000-7000-8000-{n:012x}")
 }
 
-fn post(server: &mut super::server::Server, range: std::ops::RangeInclusive<u64>) {
+fn post(server: &mut Server, range: std::ops::RangeInclusive<u64>) {
     for n in range {
         server.post(BOOKING, CLIENT, &id(n), &n.to_string());
     }
@@ -440,4 +440,28 @@ fn a_conversation_that_is_made_after_somebody_opened_it_is_found_without_a_word(
     world.run_for(61_000);
     let shows = |update: &Update| matches!(update, Update::Messages { conversation_id, patch } if conversation_id == "b9" && !patch.upserts.is_empty());
     assert!(world.updates.iter().any(shows));
+}
+
+#[test]
+fn a_view_has_no_hole_where_nothing_could_be_written_and_a_server_that_lags_begins_below_it() {
+    let mut world = World::new();
+    world.server.page = Some(50);
+    post(&mut world.server, 1..=120);
+    world.holds_syncs = true;
+    world.start();
+    world.store_fault = Some(StoreError::Full);
+    let mut lagging = Server::with_conversation(BOOKING, &[(OPERATOR, "operator"), (CLIENT, "client")]);
+    post(&mut lagging, 1..=10);
+    for (lags, shown) in [(false, 71..=120), (true, 1..=10), (false, 71..=120)] {
+        (0..60).for_each(|_| {
+            if world.syncs.is_empty() {
+                world.run_for(1_000)
+            }
+        });
+        let question = world.syncs.front().expect("a request").1.clone();
+        let server = if lags { &mut lagging } else { &mut world.server };
+        let answer = server.answer(0, &question);
+        world.answer_sync(answer);
+        assert_eq!(contents(&world), numbers(shown));
+    }
 }

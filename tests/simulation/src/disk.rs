@@ -23,6 +23,8 @@ pub struct Database {
     store: MemoryStore,
     /// The newest key of every row that ever stood in the outbox, by id.
     keys: BTreeMap<String, Order>,
+    /// Rows that were written a second time: an act that a new leader is told again, after what it wrote was sent.
+    again: BTreeSet<String>,
     /// Rows whose refusal was ever committed.
     refused: BTreeSet<String>,
     /// Kind and content of every row that ever stood in the outbox, as they were last.
@@ -104,7 +106,9 @@ impl Database {
         if record.get("refused").is_some_and(|refused| refused.as_object().is_some()) {
             self.refused.insert(id.clone());
         }
-        self.keys.insert(id, (self.deleted, key));
+        if self.keys.insert(id.clone(), (self.deleted, key)).is_some() && added {
+            self.again.insert(id);
+        }
     }
 
     fn outbox_records(&self) -> Vec<(String, surechat::json::Value)> {
@@ -142,6 +146,10 @@ impl Database {
     /// Something that concerns this message is still to be sent.
     pub fn has_work_on(&self, id: &str) -> bool {
         self.outbox().any(|record| text(record, "id") == Some(id) || text(record, "target_id") == Some(id))
+    }
+
+    pub fn was_told_again(&self, id: &str) -> bool {
+        self.again.contains(id)
     }
 
     pub fn was_refused(&self, id: &str) -> bool {

@@ -137,7 +137,6 @@ impl Reference {
                 if !ids.insert(&row.id) {
                     return Err(broken("one row per message", format!("{} is twice in {conversation}", row.id)));
                 }
-                // An edit that a new leader is told again, after it was sent, takes another key and is a duplicate.
                 let Some(sent) = self.sent.get(&row.id).filter(|_| row.kind != "edit") else { continue };
                 let Some(database) = disks.get(sent.profile).and_then(|disk| disk.database(&sent.database)) else {
                     continue;
@@ -148,6 +147,11 @@ impl Reference {
                         "nothing goes out under another name",
                         format!("{} is by {:?}", row.id, row.sender),
                     ));
+                }
+                // An edit that a new leader is told again, after it was sent, takes another key and is a duplicate; where it
+                // stands for a message that was refused, it was sent as one.
+                if database.was_told_again(&row.id) {
+                    continue;
                 }
                 // A row that was ever refused stands where it was retried, and an early copy may store it anywhere; so may
                 // one of what was taken back, where the tombstone was refused.

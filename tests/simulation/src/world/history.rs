@@ -8,6 +8,8 @@ use crate::{TabId, broken, tab::Page};
 /// A page is there, or refused, by then.
 const PAGE_MS: u64 = 20_000;
 const LOOK_MS: u64 = 250;
+/// Before a page that was refused is asked for again.
+const MOMENT_MS: u64 = 3_000;
 /// More pages than any conversation of a world has.
 const MOST_PAGES: usize = 300;
 
@@ -87,7 +89,11 @@ impl World {
             match answer(self) {
                 Some(Ok(_)) => {}
                 // Somebody may have waited for this page since before the world was kind.
-                Some(Err(_)) if refused < 2 => refused += 1,
+                Some(Err(_)) if refused < 2 => {
+                    refused += 1;
+                    // And who was let in again a moment ago has to hear of it first.
+                    self.run_until(self.now + MOMENT_MS)?;
+                }
                 Some(Err(problem)) => return Err(broken(rule, format!("tab {id} {conversation}: {}", problem.code))),
                 None => return Err(broken(rule, format!("tab {id} {conversation}: no answer"))),
             }
