@@ -156,12 +156,13 @@ impl Engine {
         self.effects.push_back(Effect::Http { request, http });
     }
 
-    /// A page that goes away repeats what may not have arrived, in order; nobody hears the answer.
+    /// A page that goes away repeats what may not have arrived, in order; nobody hears the answer. While a row is
+    /// written, it may go out as it was, and stand on the disk as something that was never sent.
     pub(super) fn keepalive(&mut self) {
         let Some(token) = self.session.token(self.now.mono, &self.user_id) else { return };
         let target = self.config.target(&token.jwt, &self.user_id);
         let mut max_bytes = KEEPALIVE_BYTES;
-        while self.role.generation().is_some() {
+        while self.role.generation().is_some() && !self.writing {
             let rows = self.outbox.front(max_bytes);
             if rows.is_empty() {
                 return;

@@ -139,10 +139,14 @@ impl Engine {
             self.believe(&record);
         }
         self.cover(conversation_id, &record.incarnation, cut, record.cursor);
+        let rows: Vec<StoredMessage> = cached_rows(rows).collect();
+        // What this tab sent when it led, before anything was known, may have been set back since.
+        if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id).filter(|_| !leading) {
+            timeline.drop_beyond(record.cursor, &rows);
+        }
         if !leading || !is_held {
             self.sync.restore(record);
         }
-        let rows: Vec<StoredMessage> = cached_rows(rows).collect();
         // A tab that slept did not hear that its message was sent.
         rows.iter().filter(|_| !leading).for_each(|row| self.hear_sent(row));
         let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id) else { return };

@@ -112,10 +112,22 @@ impl Timeline {
     /// Forget what the server stored below this `seq`.
     pub fn drop_below(&mut self, seq: u64) {
         while let Some(first) = self.first().filter(|first| *first < seq) {
-            if let Some(message) = self.stored.remove(&first) {
-                self.places.remove(&message.id);
-                self.removed.push(message.id);
-            }
+            self.drop(first);
+        }
+    }
+
+    /// Forget what the server stored beyond this `seq`, but for these rows.
+    pub fn drop_beyond(&mut self, seq: u64, kept: &[StoredMessage]) {
+        let is_gone = |at: &u64| *at > seq && kept.iter().all(|row| row.seq != *at);
+        while let Some(gone) = self.stored.keys().copied().find(is_gone) {
+            self.drop(gone);
+        }
+    }
+
+    fn drop(&mut self, seq: u64) {
+        if let Some(message) = self.stored.remove(&seq) {
+            self.places.remove(&message.id);
+            self.removed.push(message.id);
         }
     }
 

@@ -552,6 +552,18 @@ fn a_page_that_goes_away_repeats_the_front_of_its_lanes() {
 }
 
 #[test]
+fn a_page_that_goes_away_sends_nothing_that_is_being_changed() {
+    let mut world = World::started();
+    under_way(&mut world, "under way");
+    world.send("behind it");
+    world.holds_writes = true;
+    let behind = id(&world, 2);
+    edit(&mut world, 50, &behind, "edited");
+    world.feed(Input::Page(PageEvent::Leaving));
+    assert!(world.keepalives.is_empty(), "what is stored so far is not what it says in a moment");
+}
+
+#[test]
 fn a_page_that_goes_away_with_nothing_unsent_sends_nothing() {
     let mut world = World::started();
     world.send("hello");

@@ -83,6 +83,21 @@ fn rows_of_a_conversation_that_was_made_anew_take_the_place_of_those_shown() {
 }
 
 #[test]
+fn what_a_leader_sent_before_anything_was_known_is_not_shown_when_it_is_gone_from_the_database() {
+    let mut world = World::new();
+    (world.holds_syncs, world.live) = (true, false);
+    (1..=3).for_each(|n| world.server.post(BOOKING, CLIENT, &id(n), "old"));
+    world.start();
+    world.send("own");
+    assert_eq!(contents(&world), ["own"], "it is stored as the fourth");
+    world.lock_is_free = false;
+    world.feed(Input::LockLost);
+    world.store = cache("i2", 1..=2, "new");
+    world.feed(Input::Heard(TabMessage::Changed));
+    assert_eq!(contents(&world), ["new", "new"]);
+}
+
+#[test]
 fn a_tab_that_takes_the_lead_does_not_go_on_with_a_view_of_another_database() {
     let mut world = follower(cache("i1", 1..=3, "old"));
     world.online = false;
