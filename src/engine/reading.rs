@@ -424,7 +424,10 @@ impl Engine {
     pub(super) fn on_live_receipt(&mut self, payload: &Value) {
         let Some(conversation_id) = text(payload, "conversation_id") else { return };
         let Some(conversation) = self.sync.get_mut(conversation_id) else { return };
-        let Some(member) = Member::from_value(payload) else { return conversation.ask_again() };
+        let of_another =
+            text(payload, "incarnation").is_some_and(|incarnation| conversation.incarnation != incarnation);
+        let member = Member::from_value(payload).filter(|_| !of_another);
+        let Some(member) = member else { return conversation.ask_again() };
         conversation.take_receipt(member);
         self.watermarks_moved(conversation_id);
         self.save(conversation_id, Vec::new());

@@ -655,7 +655,8 @@ language plpgsql security definer set search_path = '' as $$
 declare
   payload jsonb := jsonb_build_object(
     'conversation_id', new.conversation_id, 'user_id', new.user_id, 'role', new.role,
-    'delivered_seq', new.delivered_seq, 'read_seq', new.read_seq);
+    'delivered_seq', new.delivered_seq, 'read_seq', new.read_seq,
+    'incarnation', (select c.incarnation from public.chat_conversations c where c.id = new.conversation_id));
 begin
   perform realtime.send(payload, 'receipt', 'chat-user:' || k.user_id, true)
   from public.chat_members k where k.conversation_id = new.conversation_id;

@@ -93,8 +93,9 @@ describe('live events', () => {
     const events = await world.liveEvents(id)
     assert.deepEqual(events.map((e) => e.topic), inboxes(operator, client))
     for (const { event, private: hidden, extension, payload } of events) {
-      const { id: added, ...receipt } = payload // realtime.send gives every event an id
+      const { id: added, incarnation, ...receipt } = payload // realtime.send gives every event an id
       assert.deepEqual([event, hidden, extension], ['receipt', true, 'broadcast'])
+      assert.match(incarnation, /^[0-9a-f-]{36}$/)
       assert.deepEqual(receipt, { conversation_id: id, user_id: client.id, role: 'client', delivered_seq: 2, read_seq: 1 })
     }
   })

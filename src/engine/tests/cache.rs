@@ -154,6 +154,22 @@ fn a_live_row_of_another_database_is_not_taken_for_one_of_this() {
 }
 
 #[test]
+fn a_live_receipt_of_another_database_is_not_taken_for_one_of_this() {
+    let mut world = World::started();
+    world.receive(&id(1), "one");
+    world.run_for(2_000);
+    let syncs = world.server.count("chat_sync");
+    let payload = json!({"conversation_id": BOOKING, "incarnation": "a copy", "user_id": OPERATOR, "role": "operator",
+        "delivered_seq": 9, "read_seq": 9});
+    world.broadcast("receipt", &payload);
+    assert_eq!(world.server.count("chat_sync"), syncs + 1, "the server says how it is");
+    let acks = world.server.count("chat_ack");
+    world.receive(&id(2), "two");
+    world.run_for(2_000);
+    assert_eq!(world.server.count("chat_ack"), acks + 1, "it is not known to be delivered");
+}
+
+#[test]
 fn an_answer_to_a_message_that_was_set_back_meanwhile_leaves_nothing_behind() {
     let mut world = World::started();
     world.receive(&id(1), "one");

@@ -23,6 +23,7 @@ impl Server {
             let id = text(ack, "conversation_id").unwrap_or_default();
             let Some(held) = self.conversations.get_mut(id) else { continue };
             let last = held.last_seq;
+            let incarnation = held.incarnation.clone();
             let Some(member) = held.members.iter_mut().find(|member| member.user == user) else { continue };
             let read = number(ack, "read").unwrap_or(0).min(last);
             let delivered = number(ack, "delivered").unwrap_or(0).min(last).max(read);
@@ -36,6 +37,7 @@ impl Server {
             receipt["conversation_id"] = id.into();
             answers.push(receipt.clone());
             if risen {
+                receipt["incarnation"] = incarnation.into();
                 self.tell(id, "receipt", &receipt);
             }
         }
