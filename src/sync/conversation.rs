@@ -271,6 +271,10 @@ impl Conversation {
             return Merge::default();
         }
         if first {
+            // Nothing said of which database the line of the list was.
+            if !self.is_known() && self.summary.as_ref().is_some_and(|summary| summary.through > answer.last_seq) {
+                self.summary = None;
+            }
             self.incarnation = answer.incarnation;
             self.low = answer.first_seq.max(1);
             self.cursor = self.low - 1;

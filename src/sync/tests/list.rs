@@ -328,3 +328,13 @@ fn what_was_read_here_and_not_there_hides_no_last_message() {
     sync.sum_up("b1", 11, 5, overview, "me");
     assert_eq!((unread(&sync), last(&sync)), (0, gone));
 }
+
+#[test]
+fn a_line_whose_rows_were_not_here_is_not_ahead_of_a_database_that_was_set_back() {
+    let [mut sync, _] = listed_without_rows();
+    sync.take_request(120_000);
+    let overview = Overview { unread: 1, last_message: Some(row(3, "you")) };
+    let copy = SyncAnswer { overview: Some(overview), ..answer("i2", 1, 3, 3) };
+    sync.list_answered(120_000, ListAnswer { sum: 3, ..list_answer(vec![copy]) }, "me");
+    assert_eq!((unread(&sync), last(&sync).seq), (1, 3));
+}
