@@ -465,6 +465,9 @@ impl Engine {
         let held = self.sync.get(conversation_id).filter(|held| held.is_known() && merge.from > 0 && anything);
         if let Some((incarnation, cursor)) = held.map(|held| (held.incarnation.clone(), held.cursor)) {
             self.cover(conversation_id, &incarnation, merge.from, cursor);
+            if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id).filter(|_| merge.gone) {
+                timeline.drop_beyond(cursor, &[]);
+            }
         }
         self.sync.count_rows(conversation_id, &merge.rows, &self.user_id);
         for row in merge.rows {

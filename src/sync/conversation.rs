@@ -71,6 +71,8 @@ pub struct Merge {
     pub from: u64,
     /// It is the first page: what is cached beside it is not covered by it.
     pub first: bool,
+    /// What was heard of beyond the rows is not there any more.
+    pub gone: bool,
     /// In order of `seq`.
     pub rows: Vec<StoredMessage>,
 }
@@ -234,6 +236,7 @@ impl Conversation {
         let again = std::mem::take(&mut self.again);
         let other_incarnation = self.is_known() && self.incarnation != answer.incarnation;
         let older = answer.last_seq < asked.cursor;
+        let mut gone = false;
         if !other_incarnation && answer.last_seq < asked.newest {
             let since = *self.behind_since.get_or_insert(now);
             if now < since + LAG_LIMIT_MS {
@@ -242,6 +245,7 @@ impl Conversation {
                     return Merge::default();
                 }
             } else {
+                gone = self.announced <= asked.newest;
                 self.announced = answer.last_seq;
                 self.ahead.retain(|row| row.seq <= answer.last_seq);
                 self.behind_since = None;
@@ -295,7 +299,7 @@ impl Conversation {
         self.note_others(&rows, user_id);
         let missing = self.cursor < answer.last_seq.max(self.announced) || !self.ahead.is_empty();
         self.due = again || missing || self.is_behind();
-        Merge { reset, from: known + 1, first, rows }
+        Merge { reset, from: known + 1, first, gone, rows }
     }
 
     /// Watermarks that came live. They only rise.

@@ -135,6 +135,6 @@ impl Conversation {
         }
         let mut rows = window.rows;
         rows.retain(|row| row.seq >= self.low);
-        Merge { reset, from: self.low, first, rows }
+        Merge { reset, from: self.low, first, rows, gone: false }
     }
 }

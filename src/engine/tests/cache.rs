@@ -98,6 +98,21 @@ fn what_a_leader_sent_before_anything_was_known_is_not_shown_when_it_is_gone_fro
 }
 
 #[test]
+fn nor_is_it_when_the_server_goes_on_without_it() {
+    let mut world = World::new();
+    (world.holds_syncs, world.live) = (true, false);
+    (1..=3).for_each(|n| world.server.post(BOOKING, CLIENT, &id(n), "old"));
+    world.start();
+    world.send("own");
+    assert_eq!(contents(&world), ["own"]);
+    world.server.restore(BOOKING, 2);
+    world.live = true;
+    world.let_go();
+    world.run_for(20_000);
+    assert_eq!(contents(&world), ["old", "old"]);
+}
+
+#[test]
 fn a_tab_that_takes_the_lead_does_not_go_on_with_a_view_of_another_database() {
     let mut world = follower(cache("i1", 1..=3, "old"));
     world.online = false;
