@@ -138,10 +138,11 @@ impl Engine {
         if !leading {
             self.believe(&record);
         }
+        let is_new = self.shown.get(conversation_id).is_some_and(|shown| shown.incarnation.is_empty());
         self.cover(conversation_id, &record.incarnation, cut, record.cursor);
         let rows: Vec<StoredMessage> = cached_rows(rows).collect();
         // What this tab sent when it led, before anything was known, may have been set back since.
-        if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id).filter(|_| !leading) {
+        if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id).filter(|_| is_new && !leading) {
             timeline.drop_beyond(record.cursor, &rows);
         }
         if !leading || !is_held {

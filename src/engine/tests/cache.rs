@@ -98,6 +98,19 @@ fn what_a_leader_sent_before_anything_was_known_is_not_shown_when_it_is_gone_fro
 }
 
 #[test]
+fn what_a_leader_showed_and_could_not_write_stays_in_sight_when_it_is_robbed() {
+    let mut world = World::started();
+    world.receive(&id(1), "one");
+    world.run_for(5_000);
+    world.holds_writes = true;
+    world.receive(&id(2), "two");
+    (world.lock_is_free, world.holds_writes) = (false, false);
+    world.feed(Input::LockLost);
+    world.feed(Input::Heard(TabMessage::Changed));
+    assert_eq!(contents(&world), ["one", "two"]);
+}
+
+#[test]
 fn nor_is_it_when_the_server_goes_on_without_it() {
     let mut world = World::new();
     (world.holds_syncs, world.live) = (true, false);
