@@ -208,8 +208,8 @@ impl Engine {
     }
 
     /// What was read of it is not believed.
-    pub(super) fn is_withdrawn(&self, id: &String) -> bool {
-        self.listing.withdrawn.contains(id)
+    pub(super) fn is_withdrawn(&self, id: &str) -> bool {
+        self.listing.withdrawn.iter().any(|withdrawn| withdrawn == id)
     }
 
     /// Another tab may have led in between.

@@ -515,7 +515,9 @@ impl Engine {
         let waiting = self.saving.remove(conversation_id).flatten();
         match result {
             Ok(_) => {
-                if let Some(conversation) = self.sync.get_mut(conversation_id) {
+                // What was given back meanwhile is deleted before it is written again.
+                let is_deleted_next = self.is_withdrawn(conversation_id);
+                if let Some(conversation) = self.sync.get_mut(conversation_id).filter(|_| !is_deleted_next) {
                     conversation.saved(low, cursor);
                 }
                 self.storage_works();

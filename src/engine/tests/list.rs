@@ -282,6 +282,28 @@ fn who_is_added_or_removed_sees_it_within_a_moment_and_many_at_once_are_one_ques
 }
 
 #[test]
+fn what_is_given_back_before_it_was_deleted_is_stored_only_when_it_is_written_again() {
+    let mut world = with_list(2);
+    let id = booking(2);
+    world.holds_writes = true;
+    said_by(&mut world, CLIENT, &id, 1, "kept");
+    joins_or_leaves(&mut world, &id, Vec::clear);
+    world.run_for(1_000);
+    assert!(!lines(&world).contains_key(&id));
+    joins_or_leaves(&mut world, &id, |members| {
+        members.extend([member(OPERATOR, "operator"), member(CLIENT, "client")]);
+    });
+    world.run_for(1_000);
+    let fate = |result: &Result<(), StoreError>| result.clone();
+    world.release_writes([Ok(()), Ok(()), Err(StoreError::Full)].iter().map(fate).collect());
+    assert_eq!(line(&world, &id), is(1, "kept"), "it is deleted from the database, and stays in the list");
+    world.holds_writes = false;
+    world.run_for(90_000);
+    let of_id = |record: &&Value| record["conversation_id"] == id.as_str();
+    assert_eq!(world.store.table(Table::Messages).filter(of_id).count(), 1);
+}
+
+#[test]
 fn changes_of_members_that_never_end_hold_up_nothing() {
     let mut world = with_list(3);
     let id = booking(4);
