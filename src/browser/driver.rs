@@ -95,6 +95,10 @@ impl Driver {
         }
         self.deliver_soon();
         while let Some(input) = self.next_input() {
+            if let (Input::Page(PageEvent::Frozen | PageEvent::Leaving), Some(store)) = (&input, &*self.store.borrow())
+            {
+                store.let_go();
+            }
             self.engine.borrow_mut().handle(clock::now(), input);
             while let Some(effect) = self.next_effect() {
                 self.perform(effect);

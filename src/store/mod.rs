@@ -136,6 +136,12 @@ impl Transaction {
         self
     }
 
+    /// Whether what it writes depends on what it reads, so that a page that stands still in the middle leaves it open.
+    pub fn reads_first(&self) -> bool {
+        let reads = |op: &Operation| matches!(op, Operation::RaiseGeneration { .. } | Operation::TakeLease { .. });
+        self.generation.is_some() || self.operations.iter().any(reads)
+    }
+
     pub fn is_read_only(&self) -> bool {
         self.operations.iter().all(|op| matches!(op, Operation::Get { .. } | Operation::List { .. }))
     }

@@ -95,6 +95,32 @@ async fn transactions_are_run_in_the_order_in_which_they_were_asked_for() {
 }
 
 #[wasm_bindgen_test]
+async fn a_page_that_will_stand_still_leaves_nothing_open_that_would_block_another_tab() {
+    let scratch = Scratch::new().await;
+    let guarded = || relaxed([add(json!({"id": "guarded"}))]).of_generation(0);
+    scratch.run(an_add()).await.unwrap();
+    let begun = scratch.run(guarded());
+    let (waiting, unguarded) = (scratch.run(guarded()), scratch.run(an_add()));
+    let asked = join_all([begun, waiting, unguarded]);
+    let goodbye = async {
+        // The first one is begun, and no answer of the database can have come.
+        for _ in 0..3 {
+            JsFuture::from(Promise::resolve(&JsValue::NULL)).await.unwrap();
+        }
+        scratch.store.let_go();
+    };
+    let (answers, ()) = futures_util::future::join(asked, goodbye).await;
+    assert_eq!(answers[..2], [Err(StoreError::Robbed), Err(StoreError::Robbed)]);
+    assert!(answers[2].is_ok());
+    scratch.run(guarded()).await.unwrap();
+    let Ok(rows) = scratch.run(relaxed([outbox()])).await else { panic!("unread") };
+    let [Reply::List(rows)] = rows.as_slice() else { panic!("no list") };
+    let ids: Vec<_> = rows.iter().map(|row| json::text(row, "id").unwrap_or_default()).collect();
+    assert_eq!(ids, ["a", "a", "guarded"]);
+    scratch.delete().await;
+}
+
+#[wasm_bindgen_test]
 async fn the_browser_is_asked_for_the_durability_and_the_mode_of_each_transaction() {
     let scratch = Scratch::new().await;
     let asked = js("globalThis.asked = []");

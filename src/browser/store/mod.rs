@@ -17,14 +17,22 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::store::{StoreError, StoreResult, Transaction};
 use connection::Connection;
+use transaction::Course;
 
 type Done = Box<dyn FnOnce(StoreResult)>;
+
+struct Waiting {
+    transaction: Transaction,
+    done: Done,
+    refused: bool,
+}
 
 pub struct Store {
     name: String,
     connection: RefCell<Option<Connection>>,
-    queue: RefCell<VecDeque<(Transaction, Done)>>,
+    queue: RefCell<VecDeque<Waiting>>,
     running: Cell<bool>,
+    course: RefCell<Option<Rc<Course>>>,
     /// Another tab needs the database in another layout, or gone.
     outdated: Cell<bool>,
     closed: Cell<bool>,
@@ -46,6 +54,7 @@ impl Store {
             connection: RefCell::default(),
             queue: RefCell::default(),
             running: Cell::new(false),
+            course: RefCell::default(),
             outdated: Cell::new(false),
             closed: Cell::new(false),
             on_lost: Box::new(on_lost),
@@ -55,10 +64,22 @@ impl Store {
     }
 
     pub fn run(self: &Rc<Self>, transaction: Transaction, done: impl FnOnce(StoreResult) + 'static) {
-        self.queue.borrow_mut().push_back((transaction, Box::new(done)));
+        self.queue.borrow_mut().push_back(Waiting { transaction, done: Box::new(done), refused: false });
         if !self.running.replace(true) {
             let store = Rc::clone(self);
             spawn_local(async move { store.drain().await });
+        }
+    }
+
+    /// What was asked for until now and [reads first](Transaction::reads_first) is undone and answered
+    /// [`StoreError::Robbed`], unless it is being committed: this page is about to stand still, and its open transaction
+    /// would block every other tab's.
+    pub fn let_go(&self) {
+        for waiting in self.queue.borrow_mut().iter_mut() {
+            waiting.refused = waiting.transaction.reads_first();
+        }
+        if let Some(course) = &*self.course.borrow() {
+            course.let_go();
         }
     }
 
@@ -72,8 +93,8 @@ impl Store {
     async fn drain(self: &Rc<Self>) {
         loop {
             let next = self.queue.borrow_mut().pop_front();
-            let Some((transaction, done)) = next else { break };
-            let result = self.execute(&transaction).await;
+            let Some(Waiting { transaction, done, refused }) = next else { break };
+            let result = if refused { Err(StoreError::Robbed) } else { self.execute(&transaction).await };
             if !self.closed.get() {
                 done(result);
             }
@@ -93,7 +114,11 @@ impl Store {
                 self.begin(&tables, transaction)?
             }
         };
-        transaction::perform(begun, transaction).await
+        let course = Course::new(begun);
+        self.course.replace(Some(Rc::clone(&course)));
+        let result = transaction::perform(&course, transaction).await;
+        self.course.take();
+        result
     }
 
     fn begin(&self, tables: &[&'static str], transaction: &Transaction) -> Result<web_sys::IdbTransaction, StoreError> {

@@ -52,8 +52,8 @@ pub fn tables(transaction: &Transaction) -> Vec<&'static str> {
     tables.into_iter().map(Table::name).collect()
 }
 
-/// A transaction whose course depends on what it reads.
-struct Course {
+/// A transaction whose course may depend on what it reads.
+pub struct Course {
     begun: IdbTransaction,
     /// What was read and not yet acted upon.
     open: Cell<u32>,
@@ -62,6 +62,17 @@ struct Course {
 }
 
 impl Course {
+    pub fn new(begun: IdbTransaction) -> Rc<Self> {
+        Rc::new(Self { begun, open: Cell::new(0), refusal: RefCell::default() })
+    }
+
+    /// Undone, unless nothing more is asked for.
+    pub fn let_go(&self) {
+        if self.open.get() > 0 {
+            self.refuse(StoreError::Robbed);
+        }
+    }
+
     fn refuse(&self, error: StoreError) {
         self.refusal.replace(Some(error));
         self.abort();
@@ -87,15 +98,14 @@ impl Course {
     }
 }
 
-pub async fn perform(begun: IdbTransaction, transaction: &Transaction) -> StoreResult {
+pub async fn perform(course: &Rc<Course>, transaction: &Transaction) -> StoreResult {
     let ended = Promise::new(&mut |resolve, _| {
-        begun.set_oncomplete(Some(&resolve));
-        begun.set_onabort(Some(&resolve));
+        course.begun.set_oncomplete(Some(&resolve));
+        course.begun.set_onabort(Some(&resolve));
     });
-    let course = Rc::new(Course { begun, open: Cell::new(0), refusal: RefCell::default() });
-    let guard = transaction.generation.map(|expected| refuse_unless(&course, expected)).transpose();
+    let guard = transaction.generation.map(|expected| refuse_unless(course, expected)).transpose();
     let pending = guard.and_then(|guard| {
-        let pending: Result<Vec<_>, _> = transaction.operations.iter().map(|asked| issue(&course, asked)).collect();
+        let pending: Result<Vec<_>, _> = transaction.operations.iter().map(|asked| issue(course, asked)).collect();
         pending.map(|pending| (guard, pending))
     });
     match pending {

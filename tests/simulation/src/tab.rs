@@ -1,7 +1,7 @@
 //! One tab: the engine, what its shell remembers, and its screen. It does nothing by itself: whoever drives it decides
 //! when an effect is done and when its completion comes back.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use surechat::{
     engine::{Config, Effect, Engine, Input, Now, PageEvent, RequestId},
@@ -33,8 +33,10 @@ pub struct Tab {
     pub state: State,
     /// What happens to a tab that does not run, in the order in which it will learn of it.
     pub inbox: VecDeque<Input>,
-    /// One of them is under way.
-    pub transacting: bool,
+    /// One of them is under way, and whether it reads first.
+    pub transacting: Option<(RequestId, bool)>,
+    /// Transactions that are answered without being begun, or undone: the page went away before.
+    pub let_go: BTreeSet<RequestId>,
     /// What the page is told when it runs again.
     pub wakes_with: Option<PageEvent>,
     /// In the back/forward cache: nothing is posted to it.
@@ -98,7 +100,8 @@ impl Tab {
             timer: None,
             state: State::Running,
             inbox: VecDeque::new(),
-            transacting: false,
+            transacting: None,
+            let_go: BTreeSet::new(),
             wakes_with: None,
             cached: false,
             visible: true,
@@ -109,6 +112,13 @@ impl Tab {
             pages: BTreeMap::new(),
             next_op: 0,
         }
+    }
+
+    /// The page says goodbye: what reads before it writes is not begun any more, and undone if it still reads.
+    pub fn let_transactions_go(&mut self) {
+        let waiting = self.transactions.iter().filter(|(_, transaction)| transaction.reads_first());
+        let reading = self.transacting.filter(|&(request, reads_first)| reads_first && request % 2 == 0);
+        self.let_go.extend(waiting.map(|(request, _)| *request).chain(reading.map(|(request, _)| request)));
     }
 
     /// Everything that the engine wants done after this input, in order.

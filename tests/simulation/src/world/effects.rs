@@ -151,9 +151,9 @@ impl World {
     }
 
     pub(super) fn begin_transaction(&mut self, id: TabId) {
-        let Some(tab) = self.tab(id).filter(|tab| !tab.transacting && !tab.closed) else { return };
+        let Some(tab) = self.tab(id).filter(|tab| tab.transacting.is_none() && !tab.closed) else { return };
         let Some((request, transaction)) = tab.transactions.pop_front() else { return };
-        tab.transacting = true;
+        tab.transacting = Some((request, transaction.reads_first()));
         let mut delay = if self.rng.u32(0..8) == 0 { self.latency() } else { self.rng.u64(0..4) };
         if self.strikes(Fault::StoreSlow) {
             delay += self.rng.u64(100..8_000);
@@ -174,7 +174,9 @@ impl World {
             self.later(0, Event::Feed { tab: id, input: Box::new(Input::Stored { request, result }) });
             return Ok(());
         };
-        let fault = if self.strikes(Fault::StoreFails) {
+        let fault = if tab.let_go.remove(&request) {
+            Some(StoreError::Robbed)
+        } else if self.strikes(Fault::StoreFails) {
             Some(failed("AbortError"))
         } else if !transaction.is_read_only() && self.strikes(Fault::StoreFull) {
             Some(StoreError::Full)

@@ -344,7 +344,10 @@ impl World {
         }
         let transacted = matches!(input, Input::Stored { .. });
         if transacted {
-            tab.transacting = false;
+            tab.transacting = None;
+        }
+        if matches!(input, Input::Page(PageEvent::Frozen | PageEvent::Leaving)) {
+            tab.let_transactions_go();
         }
         let effects = tab.handle(clock, input);
         for effect in effects {
@@ -569,7 +572,7 @@ impl World {
                 tab.screen.connection,
                 tab.timer.map(|timer| timer.due as i64 - clock.mono as i64),
                 tab.transactions.len(),
-                tab.transacting,
+                tab.transacting.is_some(),
                 tab.generation,
                 tab.claim,
                 tab.database,
