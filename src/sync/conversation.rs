@@ -282,8 +282,8 @@ impl Conversation {
             self.incarnation = answer.incarnation;
             self.low = answer.first_seq.max(1);
             self.cursor = self.low - 1;
-            // What came live before, and lies below the page, would stand alone behind a hole.
-            self.ahead.retain(|row| row.seq >= self.low);
+            // What came before may be of a database that was set back since.
+            self.ahead.clear();
         }
         self.members.retain(|known| answer.members.iter().any(|member| member.user_id == known.user_id));
         for member in answer.members {
