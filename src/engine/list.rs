@@ -96,6 +96,10 @@ impl Engine {
         // Whoever asks reads the database as well: what is not in it yet is told.
         if first || !self.sync.has_list() || !self.saving.is_empty() {
             self.lead_list();
+        } else if let Some(generation) = self.role.generation() {
+            // Where it does not say yet that it holds all of them.
+            let patch = Box::new(ListPatch { loaded: true, ..ListPatch::default() });
+            self.tell(TabMessage::Listed { generation, patch });
         }
         self.tell_list_problem();
     }

@@ -401,6 +401,20 @@ fn a_tab_that_follows_shows_the_same_list() {
 }
 
 #[test]
+fn a_tab_that_follows_learns_that_all_are_known_before_the_database_says_so() {
+    let mut browser = Browser::with_tabs(2);
+    browser.command(1, Command::List { on: true });
+    browser.run_for(2_000);
+    // It is written with an answer only while nothing else is.
+    let delete = Operation::Delete { table: Table::Meta, key: Key::Text("list".into()) };
+    browser.store.run(&Transaction::strict(vec![delete])).unwrap();
+    let late = browser.open_tab();
+    browser.command(late, Command::List { on: true });
+    browser.run_for(1_000);
+    assert!(is_loaded(&browser.tabs[late].world));
+}
+
+#[test]
 fn without_a_database_there_is_a_list_all_the_same() {
     let mut world = World::new();
     world.has_database = false;
