@@ -248,11 +248,15 @@ impl Sync {
         for id in self.others_than(ids) {
             synced.push((id, Synced::Refused(SyncStatus::Forbidden)));
         }
-        let told = self.iter().filter_map(|held| held.summary.as_ref()).map(|summary| summary.told).sum::<u64>();
-        let gone = synced.iter().filter(|(_, synced)| matches!(synced, Synced::Refused(_))).count();
-        if gone == 0 && !full && (self.held() as u64 != total || told != sum) {
+        let refused = |id: &String| synced.iter().any(|(of, is)| of == id && matches!(is, Synced::Refused(_)));
+        let (mut held, mut told) = (0, 0);
+        for summary in self.iter().filter(|it| !refused(&it.id)).filter_map(|it| it.summary.as_ref()) {
+            held += 1;
+            told += summary.told;
+        }
+        if !full && (held != total || told != sum) {
             // Too many or too few: the next answer says which. What it did not bring then, or otherwise, was missed.
-            if named || self.held() as u64 == total {
+            if named || held == total {
                 self.list.since = None;
             }
             self.list.due = true;

@@ -235,6 +235,17 @@ fn a_list_that_does_not_add_up_is_asked_for_again_after_a_moment() {
 }
 
 #[test]
+fn a_conversation_that_is_refused_hides_no_list_that_does_not_add_up() {
+    let mut sync = summed();
+    sync.track("b2");
+    sync.take_request(60_000);
+    let refused = SyncAnswer { conversation_id: "b2".into(), status: SyncStatus::Forbidden, ..answer("", 0, 0, 0) };
+    let fewer = ListAnswer { full: false, total: 0, sum: 0, ..list_answer(vec![refused]) };
+    sync.list_answered(60_000, fewer, "me");
+    assert!(sync.list_is_due());
+}
+
+#[test]
 fn a_list_that_is_kept_waits_for_the_channel_a_moment() {
     let kept = || {
         let mut sync = Sync::new(1);
