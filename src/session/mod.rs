@@ -192,6 +192,9 @@ impl Session {
 
     fn miss(&mut self, now: u64, missing: Missing) {
         self.missing = Some(missing);
+        if missing != Missing::Failed {
+            self.confirmed_at = None;
+        }
         let pause = PAUSES_MS.get(self.pauses).or(PAUSES_MS.last()).copied().unwrap_or_default();
         self.pauses += 1;
         self.ask_again_at = now + pause;

@@ -101,6 +101,16 @@ fn nobody_signed_in_is_not_an_error_of_the_app() {
 }
 
 #[test]
+fn what_the_app_gives_no_more_is_not_sent() {
+    let ann = jwt("ann", 3_600, 0);
+    for (answer, sent) in [(Ok(None), false), (Ok(Some(jwt("bob", 3_600, 0))), false), (Err(()), true)] {
+        let mut session = answered(&ann);
+        session.answer(1, answer, Some("ann"));
+        assert_eq!(session.token(2, "ann").is_some(), sent);
+    }
+}
+
+#[test]
 fn debug_output_hides_the_token() {
     let session = answered(&jwt("ann", 3_600, 0));
     let token = session.token(1, "ann").unwrap();

@@ -2,7 +2,7 @@ use crate::json;
 
 use super::{server::Fault, world::*};
 use crate::{
-    engine::{Command, Input, PageEvent, Update},
+    engine::{Command, Input, PageEvent, Request, Update},
     message::DeliveryStatus,
     store::{StoreError, Table},
     tabs::TabMessage,
@@ -542,4 +542,15 @@ fn a_tab_that_stepped_aside_asks_on_who_is_signed_in_also_when_the_app_could_not
     world.signed_in = Some(OPERATOR);
     world.run_for(60_000);
     assert_eq!(world.server.contents(BOOKING), ["hello"]);
+}
+
+#[test]
+fn a_tab_that_stepped_aside_for_what_the_app_said_late_asks_on() {
+    let mut world = World::started();
+    world.run_for(1_000);
+    let request = world.engine.expect(Request::Token);
+    world.feed(Input::Token { request, result: Ok(Some(jwt(CLIENT, 1))) });
+    assert_eq!(world.connections().last(), Some(&"needs_auth"));
+    world.run_for(5_000);
+    assert_eq!(world.connections().last(), Some(&"connected"));
 }
