@@ -98,6 +98,10 @@ impl Engine {
         for (conversation_id, shown) in &self.shown {
             let conversation = self.sync.track(conversation_id);
             conversation.read = conversation.read.max(shown.read);
+            // Sent by this tab before anything was known: a server that has less is asked until it is sure.
+            if let Some(last) = shown.timeline.last().filter(|_| shown.incarnation.is_empty()) {
+                conversation.announce(last);
+            }
         }
         self.forget_people();
         self.joined.clear();

@@ -98,6 +98,11 @@ impl Timeline {
         self.stored.keys().next().copied()
     }
 
+    /// The highest `seq` in the view.
+    pub fn last(&self) -> Option<u64> {
+        self.stored.keys().next_back().copied()
+    }
+
     /// Where a row of this id stands, or may stand: from this `seq` on, where nothing else does.
     pub fn place(&self, id: &MessageId, mut seq: u64) -> u64 {
         if let Some(place) = self.places.get(id) {

@@ -125,6 +125,41 @@ fn nor_is_it_when_the_server_goes_on_without_it() {
     assert_eq!(contents(&world), ["old", "old"]);
 }
 
+/// Sends before anything is known, is robbed, and leads again.
+fn robbed_before_anything_was_known() -> World {
+    let mut world = World::new();
+    (world.holds_syncs, world.live) = (true, false);
+    (1..=3).for_each(|n| world.server.post(BOOKING, CLIENT, &id(n), "old"));
+    world.start();
+    world.send("own");
+    world.feed(Input::LockLost);
+    assert_eq!(contents(&world), ["own"]);
+    world
+}
+
+#[test]
+fn nor_is_it_when_the_tab_leads_again() {
+    let mut world = robbed_before_anything_was_known();
+    world.server.restore(BOOKING, 2);
+    world.live = true;
+    world.let_go();
+    world.run_for(20_000);
+    assert_eq!(contents(&world), ["old", "old"]);
+}
+
+#[test]
+fn but_it_stays_in_sight_while_the_server_does_not_see_it_yet() {
+    let mut world = robbed_before_anything_was_known();
+    let own = world.server.rows.get_mut(BOOKING).and_then(Vec::pop).expect("a row");
+    world.live = true;
+    world.let_go();
+    world.run_for(1_000);
+    assert_eq!(contents(&world), ["old", "old", "old", "own"]);
+    world.server.rows.get_mut(BOOKING).expect("a conversation").push(own);
+    world.run_for(20_000);
+    assert_eq!(contents(&world), ["old", "old", "old", "own"]);
+}
+
 #[test]
 fn a_tab_that_takes_the_lead_does_not_go_on_with_a_view_of_another_database() {
     let mut world = follower(cache("i1", 1..=3, "old"));
