@@ -328,6 +328,14 @@ impl Engine {
         }
     }
 
+    /// It was set back: what changed the rows of before does not change these.
+    pub(super) fn forget_amendments(&mut self, id: &str) {
+        let is_of =
+            |request: &Request| matches!(request, Request::Target { amendment, .. } if amendment.conversation_id == id);
+        self.requests.retain(|_, request| !is_of(request));
+        self.history.amendments.retain(|(amendment, _)| amendment.conversation_id != id);
+    }
+
     /// In an idle moment, a portion of the cache.
     pub(super) fn amend_cache(&mut self) {
         let under_way = |request: &Request| matches!(request, Request::Target { .. });

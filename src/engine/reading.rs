@@ -457,6 +457,7 @@ impl Engine {
             operations.push(all_messages(conversation_id));
         }
         if merge.reset {
+            self.forget_amendments(conversation_id);
             self.awaiting_ticks.retain(|message| message.conversation_id != conversation_id);
             if let Some(shown) = self.shown.get_mut(conversation_id) {
                 shown.reset();

@@ -386,6 +386,29 @@ fn what_was_taken_back_leaves_the_disk_though_nobody_looks() {
 }
 
 #[test]
+fn an_edit_that_was_set_back_changes_nothing_of_the_copy() {
+    for reads in [false, true] {
+        let mut world = with_history(60);
+        load(&mut world, 69);
+        world.command(Command::Close { conversation_id: BOOKING.into() });
+        let copy = world.server.rows.clone();
+        (world.holds_writes, world.holds_reads) = (!reads, reads);
+        amend(&mut world, "edit", 1_000, 20, "edited");
+        assert!(world.writes_wait());
+        world.server.rows = copy;
+        world.server.restore(BOOKING, 60);
+        world.holds_reads = false;
+        world.cut();
+        world.run_for(10_000);
+        world.holds_writes = false;
+        world.release_writes(Vec::new());
+        world.run_for(10_000);
+        let row = world.store.table(Table::Messages).find(|row| row["seq"] == 20).cloned();
+        assert_eq!(row.map(|row| row["content"].clone()), Some("20".into()), "while it was read: {reads}");
+    }
+}
+
+#[test]
 fn an_edit_of_what_is_below_changes_nothing_until_that_comes_and_then_shows_on_it() {
     let mut world = with_history(120);
     world.holds_syncs = true;
