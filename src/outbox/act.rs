@@ -254,17 +254,15 @@ pub(super) fn delete_row(conversation_id: &str, target: &MessageId, now_wall: u6
     }
 }
 
-/// A row that nobody wants to be sent any more. A delete that may be sent is left to its fate: a tombstone in its place
-/// would stand in the way of every later delete of the same message.
+/// A row that nobody wants to be sent any more. A delete that was not refused is left to its fate: it may be what came of
+/// giving up its message before, and a tombstone in its place would stand in the way of every later delete of that.
 pub(super) fn give_up(key: u64, row: &Row) -> Option<Change> {
     let envelope = &row.envelope;
     let is_delete = envelope.kind == Kind::Delete;
-    if envelope.is_tombstone() {
+    if envelope.is_tombstone() || (is_delete && row.refused.is_none()) {
         None
-    } else if !row.maybe_sent || (is_delete && row.refused.is_some()) {
+    } else if !row.maybe_sent || is_delete {
         Some(Change::Remove { conversation_id: envelope.conversation_id.clone(), key })
-    } else if is_delete {
-        None
     } else {
         Some(Change::Put { key, envelope: envelope.tombstone(), refused: None })
     }

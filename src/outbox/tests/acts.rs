@@ -201,9 +201,13 @@ fn a_delete_of_what_is_not_here_is_one_row_of_a_derived_id() {
     );
     assert_eq!((row.created_at, row.is_tombstone(), outbox.len(), outbox.maybe_sent()), (WALL, false, 2, 0));
     assert_eq!(plan(&outbox, &cancel(7)), []);
-    assert_eq!(plan(&outbox, &discard(7)), [removes(10)], "never sent, it is simply removed");
+    assert_eq!(
+        plan(&outbox, &discard(7)),
+        [],
+        "the message may have been given up before, and this is what came of it"
+    );
     take(&mut outbox, 0);
-    assert_eq!(plan(&outbox, &discard(7)), [], "and else left to its fate");
+    assert_eq!(plan(&outbox, &discard(7)), []);
     finish(&mut outbox, 0, answer(&[(1, "stored")]));
     let refused = finish_delete(&mut outbox, "rejected:P0001");
     assert_eq!(refused.changes.len(), 1);
