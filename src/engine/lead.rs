@@ -156,8 +156,13 @@ impl Engine {
         }
         self.leases = false;
         for (id, shown) in &mut self.shown {
+            let held = self.sync.get(id);
             // Whoever leads next may have to take in the rest once more.
-            shown.through = shown.through.min(self.sync.get(id).map_or(0, |held| held.stored));
+            shown.through = shown.through.min(held.map_or(0, |held| held.stored));
+            // The server may not have what was heard of: as before anything was known.
+            if held.is_some_and(|held| held.is_behind()) {
+                shown.incarnation.clear();
+            }
         }
         self.effects.push_back(Effect::ReleaseLock);
         self.abort_requests();

@@ -228,7 +228,7 @@ impl Conversation {
     }
 
     /// The last answer did not know yet what we have heard of.
-    pub(super) fn is_behind(&self) -> bool {
+    pub fn is_behind(&self) -> bool {
         self.behind_since.is_some()
     }
 

@@ -148,6 +148,24 @@ fn nor_is_it_when_the_tab_leads_again() {
 }
 
 #[test]
+fn nor_is_it_when_the_tab_is_robbed_before_the_server_is_believed() {
+    let mut world = World::new();
+    (world.holds_syncs, world.live) = (true, false);
+    (1..=3).for_each(|n| world.server.post(BOOKING, CLIENT, &id(n), "old"));
+    world.start();
+    world.send("own");
+    world.server.restore(BOOKING, 2);
+    world.live = true;
+    world.let_go();
+    world.run_for(1_000);
+    assert_eq!(contents(&world), ["old", "old", "own"]);
+    world.lock_is_free = false;
+    world.feed(Input::LockLost);
+    world.feed(Input::Heard(TabMessage::Changed));
+    assert_eq!(contents(&world), ["old", "old"]);
+}
+
+#[test]
 fn but_it_stays_in_sight_while_the_server_does_not_see_it_yet() {
     let mut world = robbed_before_anything_was_known();
     let own = world.server.rows.get_mut(BOOKING).and_then(Vec::pop).expect("a row");
