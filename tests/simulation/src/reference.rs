@@ -119,7 +119,10 @@ impl Reference {
             if sent.discarded_late && !sent.withdrawing && row.deleted {
                 return Err(broken("only what is unsent is given up", format!("{id} is deleted")));
             }
-            if sent.edited && !sent.given_up && !row.deleted && database.text_of(id) != Some(&row.content) {
+            // What was taken back took its edits with it; a copy that was stored late is as it was sent.
+            let is_old_copy = sent.withdrawn && spared.contains(id);
+            let wins = row.deleted || database.text_of(id) == Some(&row.content);
+            if sent.edited && !sent.given_up && !is_old_copy && !wins {
                 let detail = format!("{id} says {:?}, and {:?} was written last", row.content, database.text_of(id));
                 return Err(broken("an edit's last text wins", detail));
             }
