@@ -340,7 +340,9 @@ impl Engine {
                 self.sync.track(&conversation_id);
                 self.tell_problem(&conversation_id);
             }
-            TabMessage::Read { conversation_id, seq } => self.hear_read(&conversation_id, seq),
+            TabMessage::Read { conversation_id, incarnation, seq } => {
+                self.hear_read(&conversation_id, &incarnation, seq)
+            }
             TabMessage::AskOlder { conversation_id, before } => self.hear_ask(conversation_id, before),
             TabMessage::List => self.hear_list_wanted(),
             _ => {}

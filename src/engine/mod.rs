@@ -148,8 +148,7 @@ enum Request {
     },
     Ack {
         jwt: String,
-        /// Conversations, and what was said to be delivered.
-        said: Vec<(String, u64)>,
+        said: Vec<receipts::Receipt>,
     },
     Discard,
     /// These conversations are being deleted from the cache.

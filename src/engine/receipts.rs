@@ -16,6 +16,14 @@ const LAST_BYTES: usize = 64 * 1024 - KEEPALIVE_BYTES;
 /// Conversations of the first attempt to stay below that.
 const LAST_RECEIPTS: usize = 40;
 
+/// What the server is told of a conversation.
+#[derive(Clone, Debug)]
+pub(super) struct Receipt {
+    pub conversation_id: String,
+    pub incarnation: String,
+    pub delivered: u64,
+}
+
 impl Engine {
     pub(super) fn mark_read(&mut self, conversation_id: &str) {
         if let Some(conversation) = self.sync.get_mut(conversation_id) {
@@ -49,8 +57,12 @@ impl Engine {
         for (conversation_id, shown) in &mut self.shown {
             if shown.read > shown.said_read {
                 shown.said_read = shown.read;
-                let (conversation_id, seq) = (conversation_id.clone(), shown.read);
-                self.effects.push_back(Effect::Tell(TabMessage::Read { conversation_id, seq }));
+                let incarnation = self.sync.get(conversation_id).map(|held| held.incarnation.clone());
+                self.effects.push_back(Effect::Tell(TabMessage::Read {
+                    conversation_id: conversation_id.clone(),
+                    incarnation: incarnation.unwrap_or_default(),
+                    seq: shown.read,
+                }));
             }
         }
     }
@@ -63,10 +75,12 @@ impl Engine {
         self.tell_read();
     }
 
-    /// As the leader: another tab has shown it.
-    pub(super) fn hear_read(&mut self, conversation_id: &str, seq: u64) {
+    /// As the leader: another tab has shown it; maybe of a database that was set back since.
+    pub(super) fn hear_read(&mut self, conversation_id: &str, incarnation: &str, seq: u64) {
         let conversation = self.sync.track(conversation_id);
-        conversation.read = conversation.read.max(seq);
+        if !conversation.is_known() || conversation.incarnation == incarnation {
+            conversation.read = conversation.read.max(seq);
+        }
     }
 
     pub(super) fn receipt_waits(&self) -> bool {
@@ -81,7 +95,10 @@ impl Engine {
         let Some((jwt, http)) = self.receipts(usize::MAX) else { return };
         self.acking = true;
         self.ack_not_before = now + PAUSE_MS;
-        let due = self.sync.iter().filter_map(|held| Some((held.id.clone(), held.receipt_due(&self.user_id)?.0)));
+        let due = self.sync.iter().filter_map(|held| {
+            let (delivered, _) = held.receipt_due(&self.user_id)?;
+            Some(Receipt { conversation_id: held.id.clone(), incarnation: held.incarnation.clone(), delivered })
+        });
         let said = due.collect();
         let request = self.expect(Request::Ack { jwt, said });
         self.effects.push_back(Effect::Http { request, http });
@@ -125,7 +142,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn ack_answered(&mut self, jwt: &str, said: &[(String, u64)], result: Result<HttpResponse, HttpError>) {
+    pub(super) fn ack_answered(&mut self, jwt: &str, said: &[Receipt], result: Result<HttpResponse, HttpError>) {
         self.acking = false;
         let outcome = rest::judge(result);
         self.note_token(jwt, &outcome);
@@ -133,11 +150,16 @@ impl Engine {
         let Outcome::Answer(body) = outcome else { return self.ack_later(failures) };
         self.outbox.probe_soon(self.now.mono);
         for (conversation_id, delivered, read) in rest::read_acks(&body) {
-            self.sync.acknowledged(&conversation_id, &self.user_id, delivered, read);
+            let receipt = said.iter().find(|receipt| receipt.conversation_id == conversation_id);
+            let held = self.sync.get(&conversation_id);
+            // It may have been set back since it was said.
+            if held.zip(receipt).is_some_and(|(held, receipt)| held.incarnation == receipt.incarnation) {
+                self.sync.acknowledged(&conversation_id, &self.user_id, delivered, read);
+            }
         }
         // Where the server does not take it, it has less than we know of: another database, or a lost membership.
         let mut refused = false;
-        for (conversation_id, delivered) in said {
+        for Receipt { conversation_id, delivered, .. } in said {
             let held = self.sync.get_mut(conversation_id);
             if let Some(held) = held.filter(|held| held.delivered(&self.user_id).is_some_and(|own| own < *delivered)) {
                 held.ask_again();

@@ -276,8 +276,9 @@ impl Conversation {
         }
         if first {
             // Nothing said of which database the line of the list was.
-            if !self.is_known() && self.summary.as_ref().is_some_and(|summary| summary.through > answer.last_seq) {
-                self.summary = None;
+            if !self.is_known() {
+                self.members.clear();
+                self.summary = self.summary.take().filter(|summary| summary.through <= answer.last_seq);
             }
             self.incarnation = answer.incarnation;
             self.low = answer.first_seq.max(1);

@@ -50,7 +50,7 @@ pub enum TabMessage {
     /// Somebody types in a following tab, or not any more.
     Typing { conversation_id: String, on: bool },
     /// A tab has shown it up to here on a visible screen.
-    Read { conversation_id: String, seq: u64 },
+    Read { conversation_id: String, incarnation: String, seq: u64 },
     /// A tab wants the page of history that ends below this `seq`.
     AskOlder { conversation_id: String, before: u64 },
     /// The server's answer to that, or why there is none, by code and sentence.
@@ -120,9 +120,14 @@ impl TabMessage {
             TabMessage::Typing { conversation_id, on } => {
                 ("typing", vec![("conversation_id", conversation_id.as_str().into()), ("on", (*on).into())])
             }
-            TabMessage::Read { conversation_id, seq } => {
-                ("read", vec![("conversation_id", conversation_id.as_str().into()), ("seq", (*seq).into())])
-            }
+            TabMessage::Read { conversation_id, incarnation, seq } => (
+                "read",
+                vec![
+                    ("conversation_id", conversation_id.as_str().into()),
+                    ("incarnation", incarnation.as_str().into()),
+                    ("seq", (*seq).into()),
+                ],
+            ),
             TabMessage::AskOlder { conversation_id, before } => {
                 ("ask_older", vec![("conversation_id", conversation_id.as_str().into()), ("before", (*before).into())])
             }
@@ -213,7 +218,11 @@ impl TabMessage {
                 }
             }
             "typing" => TabMessage::Typing { conversation_id: conversation_id()?, on: value.get("on")?.as_bool()? },
-            "read" => TabMessage::Read { conversation_id: conversation_id()?, seq: number(value, "seq")? },
+            "read" => TabMessage::Read {
+                conversation_id: conversation_id()?,
+                incarnation: owned(value, "incarnation")?,
+                seq: number(value, "seq")?,
+            },
             "ask_older" => TabMessage::AskOlder { conversation_id: conversation_id()?, before: before()? },
             "older" => TabMessage::Older {
                 conversation_id: conversation_id()?,

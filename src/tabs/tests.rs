@@ -212,7 +212,7 @@ fn every_message() -> Vec<TabMessage> {
             people: vec![("u1".into(), true), ("u2".into(), false)],
         },
         TabMessage::Typing { conversation_id: id(), on: true },
-        TabMessage::Read { conversation_id: id(), seq: 9 },
+        TabMessage::Read { conversation_id: id(), incarnation: "i1".into(), seq: 9 },
         TabMessage::AskOlder { conversation_id: id(), before: 51 },
         TabMessage::Older { conversation_id: id(), before: 51, answer: json!([{"status": "ok"}]), error: None },
         TabMessage::Older { conversation_id: id(), before: 51, answer: json::Value::Null, error: Some(error()) },

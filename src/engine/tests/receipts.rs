@@ -2,10 +2,12 @@
 
 use super::{browser::Browser, world::*};
 use crate::{
-    engine::{Command, Input, PageEvent},
+    engine::{Command, Input, PageEvent, receipts::Receipt},
     json,
     json::Value,
     message::DeliveryStatus,
+    rest::HttpResponse,
+    tabs::TabMessage,
 };
 
 fn id(n: u64) -> String {
@@ -100,6 +102,38 @@ fn an_app_that_decides_itself_does_so_in_any_tab() {
     browser.command(1, Command::MarkRead { conversation_id: BOOKING.into() });
     browser.run_for(3_000);
     assert_eq!(marks(&browser.server), (1, 1));
+}
+
+#[test]
+fn what_was_read_of_a_conversation_before_it_was_set_back_is_not_read_of_the_copy() {
+    let mut world = World::started();
+    world.feed(Input::Page(PageEvent::Hidden));
+    world.receive(&id(1), "one");
+    let said = |incarnation: &str| {
+        let incarnation = incarnation.to_owned();
+        Input::Heard(TabMessage::Read { conversation_id: BOOKING.into(), incarnation, seq: 1 })
+    };
+    world.feed(said("of before"));
+    world.run_for(3_000);
+    assert_eq!(marks(&world.server), (1, 0));
+    world.feed(said(&super::server::incarnation(0)));
+    world.run_for(3_000);
+    assert_eq!(marks(&world.server), (1, 1));
+}
+
+#[test]
+fn nor_is_what_was_acknowledged_before_it_was_set_back_acknowledged_of_the_copy() {
+    let mut world = World::started();
+    world.receive(&id(1), "one");
+    let mut own = |incarnation: String| {
+        let said = [Receipt { conversation_id: BOOKING.into(), incarnation, delivered: 9 }];
+        let acks = json!([{"conversation_id": BOOKING, "delivered_seq": 9, "read_seq": 9}]).to_string();
+        let response = HttpResponse { status: 200, retry_after_ms: None, date_ms: None, body: acks };
+        world.engine.ack_answered("jwt", &said, Ok(response));
+        world.engine.sync.get(BOOKING).and_then(|held| held.delivered(OPERATOR))
+    };
+    assert_eq!(own("of before".into()), Some(1));
+    assert_eq!(own(super::server::incarnation(0)), Some(9));
 }
 
 // ---- a page that goes away

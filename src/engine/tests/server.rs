@@ -361,6 +361,6 @@ fn respond(status: u16, body: &Value) -> HttpResponse {
     HttpResponse { status, retry_after_ms: None, date_ms: None, body: body.to_string() }
 }
 
-fn incarnation(restores: u32) -> String {
+pub fn incarnation(restores: u32) -> String {
     format!("{:08}-1111-4111-8111-111111111111", 11_111_111 + restores)
 }

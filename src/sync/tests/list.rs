@@ -349,3 +349,16 @@ fn a_line_whose_rows_were_not_here_is_not_ahead_of_a_database_that_was_set_back(
     sync.list_answered(120_000, ListAnswer { sum: 3, ..list_answer(vec![copy]) }, "me");
     assert_eq!((unread(&sync), last(&sync).seq), (1, 3));
 }
+
+#[test]
+fn nor_are_the_marks_of_such_a_line_those_of_the_copy() {
+    // The copy ends where the line did, and there nobody has read anything.
+    for mut sync in listed_without_rows() {
+        sync.take_request(120_000);
+        let members = vec![member("you", "client", 8, 8), member("me", "operator", 0, 0)];
+        let overview = Overview { unread: 7, last_message: Some(row(9, "you")) };
+        let copy = SyncAnswer { members, overview: Some(overview), ..answer("i2", 1, 9, 9) };
+        sync.list_answered(120_000, ListAnswer { sum: 9, ..list_answer(vec![copy]) }, "me");
+        assert_eq!((unread(&sync), sync.get("b1").map(|held| held.read_mark("me"))), (7, Some(0)));
+    }
+}

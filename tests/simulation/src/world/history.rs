@@ -1,6 +1,9 @@
 //! Reading back: pages of history, from the cache and from the server.
 
-use surechat::engine::{Command, Input};
+use surechat::{
+    engine::{Command, Input},
+    json::number,
+};
 
 use super::{Outcome, World};
 use crate::{TabId, broken, tab::Page};
@@ -17,10 +20,13 @@ impl World {
     /// The next page below what a tab shows, if it shows the conversation.
     pub(super) fn load_older(&mut self, id: TabId, conversation: &str) -> Result<Option<u32>, crate::Broken> {
         let incarnation = self.server.conversation(conversation).map(|held| held.incarnation.clone());
+        let covered = self.covered(id, conversation);
         let Some(tab) = self.tab(id) else { return Ok(None) };
         let op = tab.op();
         let Some(view) = tab.screen.view(conversation) else { return Ok(None) };
-        if let (Some((below, _)), Some(incarnation)) = (view.stored().next(), incarnation) {
+        // An own message may stand alone beyond what was caught up to: no page is asked for below that.
+        let lowest = view.stored().next().filter(|(below, _)| **below <= covered);
+        if let (Some((below, _)), Some(incarnation)) = (lowest, incarnation) {
             let page = Page { conversation: conversation.to_owned(), incarnation, below: *below };
             tab.pages.insert(op, page);
         }
@@ -28,6 +34,14 @@ impl World {
         let conversation_id = conversation.to_owned();
         self.feed(id, Input::Command(Command::LoadOlder { op, conversation_id }))?;
         Ok(Some(op))
+    }
+
+    /// Up to here the tab's database has the conversation.
+    fn covered(&self, id: TabId, conversation: &str) -> u64 {
+        let Some(tab) = self.tabs.get(id).and_then(Option::as_deref) else { return 0 };
+        let database = tab.database.as_ref().and_then(|name| self.disks[tab.profile].database(name));
+        let record = database.and_then(|database| database.conversation(conversation));
+        record.and_then(|record| number(record, "cursor")).unwrap_or(0)
     }
 
     /// Between the page and what was shown before nothing is missing.
