@@ -110,53 +110,45 @@ fn what_a_leader_showed_and_could_not_write_stays_in_sight_when_it_is_robbed() {
     assert_eq!(contents(&world), ["one", "two"]);
 }
 
-#[test]
-fn nor_is_it_when_the_server_goes_on_without_it() {
+/// Sends before anything is known of the conversation.
+fn sent_before_anything_was_known() -> World {
     let mut world = World::new();
     (world.holds_syncs, world.live) = (true, false);
     (1..=3).for_each(|n| world.server.post(BOOKING, CLIENT, &id(n), "old"));
     world.start();
     world.send("own");
-    assert_eq!(contents(&world), ["own"]);
-    world.server.restore(BOOKING, 2);
-    world.live = true;
-    world.let_go();
-    world.run_for(20_000);
-    assert_eq!(contents(&world), ["old", "old"]);
-}
-
-/// Sends before anything is known, is robbed, and leads again.
-fn robbed_before_anything_was_known() -> World {
-    let mut world = World::new();
-    (world.holds_syncs, world.live) = (true, false);
-    (1..=3).for_each(|n| world.server.post(BOOKING, CLIENT, &id(n), "old"));
-    world.start();
-    world.send("own");
-    world.feed(Input::LockLost);
     assert_eq!(contents(&world), ["own"]);
     world
 }
 
-#[test]
-fn nor_is_it_when_the_tab_leads_again() {
-    let mut world = robbed_before_anything_was_known();
+/// The server answers, and was set back.
+fn set_back(world: &mut World) {
     world.server.restore(BOOKING, 2);
     world.live = true;
     world.let_go();
+}
+
+#[test]
+fn nor_is_it_when_the_server_goes_on_without_it() {
+    let mut world = sent_before_anything_was_known();
+    set_back(&mut world);
+    world.run_for(20_000);
+    assert_eq!(contents(&world), ["old", "old"]);
+}
+
+#[test]
+fn nor_is_it_when_the_tab_leads_again() {
+    let mut world = sent_before_anything_was_known();
+    world.feed(Input::LockLost);
+    set_back(&mut world);
     world.run_for(20_000);
     assert_eq!(contents(&world), ["old", "old"]);
 }
 
 #[test]
 fn nor_is_it_when_the_tab_is_robbed_before_the_server_is_believed() {
-    let mut world = World::new();
-    (world.holds_syncs, world.live) = (true, false);
-    (1..=3).for_each(|n| world.server.post(BOOKING, CLIENT, &id(n), "old"));
-    world.start();
-    world.send("own");
-    world.server.restore(BOOKING, 2);
-    world.live = true;
-    world.let_go();
+    let mut world = sent_before_anything_was_known();
+    set_back(&mut world);
     world.run_for(1_000);
     assert_eq!(contents(&world), ["old", "old", "own"]);
     world.lock_is_free = false;
@@ -167,7 +159,8 @@ fn nor_is_it_when_the_tab_is_robbed_before_the_server_is_believed() {
 
 #[test]
 fn but_it_stays_in_sight_while_the_server_does_not_see_it_yet() {
-    let mut world = robbed_before_anything_was_known();
+    let mut world = sent_before_anything_was_known();
+    world.feed(Input::LockLost);
     let own = world.server.rows.get_mut(BOOKING).and_then(Vec::pop).expect("a row");
     world.live = true;
     world.let_go();
