@@ -99,7 +99,9 @@ impl Database {
         // An edit that a new leader is told again, after it was sent, is written anew, and says nothing new.
         // Nor does a message that is tried again, whose edit may be stored by now.
         let anew = added && kind == "edit" && self.refused.contains(&id);
-        if kind != "delete" && (anew || self.rows.get(&id) != Some(&row)) {
+        // One that gave way to another edit meanwhile has its tombstone: that it is told again makes it no later.
+        let gave_way = kind == "edit" && self.kind_of(&id) == Some("delete");
+        if kind != "delete" && !gave_way && (anew || self.rows.get(&id) != Some(&row)) {
             self.texts.insert(about.unwrap_or_default(), row.1.clone());
         }
         self.rows.insert(id.clone(), row);
