@@ -150,7 +150,9 @@ impl Engine {
         let Outcome::Answer(body) = outcome else { return self.ack_later(failures) };
         self.outbox.probe_soon(self.now.mono);
         for (conversation_id, delivered, read) in rest::read_acks(&body) {
-            let receipt = said.iter().find(|receipt| receipt.conversation_id == conversation_id);
+            // Conversations are gone through by their ids.
+            let place = said.binary_search_by(|receipt| receipt.conversation_id.cmp(&conversation_id));
+            let receipt = place.ok().map(|place| &said[place]);
             let held = self.sync.get(&conversation_id);
             // It may have been set back since it was said.
             if held.zip(receipt).is_some_and(|(held, receipt)| held.incarnation == receipt.incarnation) {

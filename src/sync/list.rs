@@ -248,9 +248,10 @@ impl Sync {
         for id in self.others_than(ids) {
             synced.push((id, Synced::Refused(SyncStatus::Forbidden)));
         }
-        let refused = |id: &String| synced.iter().any(|(of, is)| of == id && matches!(is, Synced::Refused(_)));
+        let refusals = synced.iter().filter(|(_, synced)| matches!(synced, Synced::Refused(_)));
+        let refused: Vec<&String> = refusals.map(|(id, _)| id).collect();
         let (mut held, mut told) = (0, 0);
-        for summary in self.iter().filter(|it| !refused(&it.id)).filter_map(|it| it.summary.as_ref()) {
+        for summary in self.iter().filter(|it| !refused.contains(&&it.id)).filter_map(|it| it.summary.as_ref()) {
             held += 1;
             told += summary.told;
         }

@@ -124,9 +124,8 @@ impl Timeline {
     /// Forget what the server stored beyond this `seq`, but for these rows.
     pub fn drop_beyond(&mut self, seq: u64, kept: &[StoredMessage]) {
         let is_gone = |at: &u64| *at > seq && kept.iter().all(|row| row.seq != *at);
-        while let Some(gone) = self.stored.keys().copied().find(is_gone) {
-            self.drop(gone);
-        }
+        let gone: Vec<u64> = self.stored.keys().copied().filter(is_gone).collect();
+        gone.into_iter().for_each(|at| self.drop(at));
     }
 
     fn drop(&mut self, seq: u64) {
