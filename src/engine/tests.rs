@@ -16,6 +16,7 @@ mod plain;
 mod polling;
 mod reading;
 mod receipts;
+mod relayed;
 mod room;
 mod server;
 mod storage;
