@@ -98,8 +98,8 @@ impl Engine {
         for (conversation_id, shown) in &self.shown {
             let conversation = self.sync.track(conversation_id);
             conversation.read = conversation.read.max(shown.read);
-            // Sent by this tab before anything was known: a server that has less is asked until it is sure.
-            if let Some(last) = shown.timeline.last().filter(|_| shown.incarnation.is_empty()) {
+            // A server that has less than what is shown is asked until it is sure.
+            if let Some(last) = shown.timeline.last().filter(|_| !shown.confirmed) {
                 conversation.announce(last);
             }
         }
@@ -159,10 +159,8 @@ impl Engine {
             let held = self.sync.get(id);
             // Whoever leads next may have to take in the rest once more.
             shown.through = shown.through.min(held.map_or(0, |held| held.stored));
-            // The server may not have what was heard of: as before anything was known.
-            if held.is_some_and(|held| held.is_behind()) {
-                shown.incarnation.clear();
-            }
+            let last = shown.timeline.last().unwrap_or(0);
+            shown.confirmed &= held.is_some_and(|held| !held.is_behind() && held.cursor >= last);
         }
         self.effects.push_back(Effect::ReleaseLock);
         self.abort_requests();

@@ -138,13 +138,8 @@ impl Engine {
         if !leading {
             self.believe(&record);
         }
-        let is_new = self.shown.get(conversation_id).is_some_and(|shown| shown.incarnation.is_empty());
-        self.cover(conversation_id, &record.incarnation, cut, record.cursor);
         let rows: Vec<StoredMessage> = cached_rows(rows).collect();
-        // What this tab sent when it led, before anything was known, may have been set back since.
-        if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id).filter(|_| is_new && !leading) {
-            timeline.drop_beyond(record.cursor, &rows);
-        }
+        self.cover(conversation_id, &record.incarnation, cut, record.cursor, &rows);
         if !leading || !is_held {
             self.sync.restore(record);
         }
@@ -190,9 +185,11 @@ impl Engine {
         self.reread = true;
     }
 
-    /// The rows from here to there are on their way into the view. Where they do not join what it shows, that gives way.
-    fn cover(&mut self, conversation_id: &str, incarnation: &str, from: u64, through: u64) {
+    /// These rows, all from here to there, are on their way into the view. Where they do not join what it shows, that
+    /// gives way; and so does what is in doubt and not among them. What lies beyond them only a leader knows better.
+    fn cover(&mut self, conversation_id: &str, incarnation: &str, from: u64, through: u64, rows: &[StoredMessage]) {
         let counts_rows = !self.reads_table();
+        let known = if self.role.generation().is_some() { through } else { u64::MAX };
         let Some(shown) = self.shown.get_mut(conversation_id) else { return };
         // What was shown beyond them could not be written, and was asked for anew.
         if shown.incarnation != incarnation || (counts_rows && shown.low > through + 1) {
@@ -200,6 +197,9 @@ impl Engine {
                 shown.reset();
             }
             shown.incarnation = incarnation.to_owned();
+        }
+        if !std::mem::replace(&mut shown.confirmed, true) {
+            shown.timeline.drop_between(from, known, rows);
         }
         if shown.low == 0 || from > shown.through + 1 {
             shown.timeline.drop_below(from);
@@ -466,9 +466,9 @@ impl Engine {
         let anything = anyway || !merge.rows.is_empty();
         let held = self.sync.get(conversation_id).filter(|held| held.is_known() && merge.from > 0 && anything);
         if let Some((incarnation, cursor)) = held.map(|held| (held.incarnation.clone(), held.cursor)) {
-            self.cover(conversation_id, &incarnation, merge.from, cursor);
+            self.cover(conversation_id, &incarnation, merge.from, cursor, &merge.rows);
             if let Some(Shown { timeline, .. }) = self.shown.get_mut(conversation_id).filter(|_| merge.gone) {
-                timeline.drop_beyond(cursor, &[]);
+                timeline.drop_between(cursor + 1, u64::MAX, &[]);
             }
         }
         self.sync.count_rows(conversation_id, &merge.rows, &self.user_id);

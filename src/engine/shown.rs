@@ -9,6 +9,9 @@ pub(super) struct Shown {
     pub timeline: Timeline,
     /// Whose rows the view shows; empty before there are any.
     pub incarnation: String,
+    /// Nothing in the view is in doubt: neither own rows from before anything was known of the conversation, nor rows
+    /// beyond what the server has answered since it was found behind.
+    pub confirmed: bool,
     /// The view is complete from here; 0 until something is known.
     pub low: u64,
     /// Up to here nothing is missing between the rows of the view.
@@ -33,6 +36,7 @@ impl Shown {
         Self {
             timeline,
             incarnation: String::new(),
+            confirmed: false,
             low: 0,
             through: 0,
             again: false,
@@ -60,6 +64,7 @@ impl Shown {
     pub fn reset(&mut self) {
         self.timeline.reset();
         self.incarnation.clear();
+        self.confirmed = false;
         self.low = 0;
         self.through = 0;
         self.rests_until = 0;

@@ -121,10 +121,11 @@ impl Timeline {
         }
     }
 
-    /// Forget what the server stored beyond this `seq`, but for these rows.
-    pub fn drop_beyond(&mut self, seq: u64, kept: &[StoredMessage]) {
-        let is_gone = |at: &u64| *at > seq && kept.iter().all(|row| row.seq != *at);
-        let gone: Vec<u64> = self.stored.keys().copied().filter(is_gone).collect();
+    /// Forget what the server stored from here to there, but for these rows.
+    pub fn drop_between(&mut self, from: u64, through: u64, kept: &[StoredMessage]) {
+        let is_in = |row: &&StoredMessage| from <= row.seq && row.seq <= through;
+        let is_gone = |row: &&StoredMessage| kept.iter().all(|kept| kept.id != row.id);
+        let gone: Vec<u64> = self.stored.values().filter(is_in).filter(is_gone).map(|row| row.seq).collect();
         gone.into_iter().for_each(|at| self.drop(at));
     }
 

@@ -157,6 +157,37 @@ fn nor_is_it_when_the_tab_is_robbed_before_the_server_is_believed() {
     assert_eq!(contents(&world), ["old", "old"]);
 }
 
+/// The copy goes on with an edit and a message, where the lost message was the fourth row.
+fn goes_on(world: &mut World) {
+    let next = |n: u64, kind: &str, target: Value, content: &str| json!({"id": id(n), "conversation_id": BOOKING, "kind": kind, "target_id": target, "content": content, "message_type": "text", "metadata": {}});
+    world.server.restore(BOOKING, 2);
+    let rows = [next(5, "message", Value::Null, "new"), next(6, "edit", id(1).as_str().into(), "edited")];
+    rows.iter().for_each(|row| world.server.write(CLIENT, &json!([row.clone()])));
+}
+
+#[test]
+fn nor_is_it_where_an_edit_has_its_place_in_the_copy() {
+    let mut world = sent_before_anything_was_known();
+    goes_on(&mut world);
+    world.live = true;
+    world.let_go();
+    assert_eq!(contents(&world), ["edited", "old", "new"]);
+}
+
+#[test]
+fn nor_is_it_in_a_tab_that_follows_where_an_edit_has_its_place_in_the_copy() {
+    let mut world = sent_before_anything_was_known();
+    goes_on(&mut world);
+    let mut other = World::new();
+    std::mem::swap(&mut other.server, &mut world.server);
+    other.start();
+    world.lock_is_free = false;
+    world.feed(Input::LockLost);
+    world.store = other.store;
+    world.feed(Input::Heard(TabMessage::Changed));
+    assert_eq!(contents(&world), ["edited", "old", "new"]);
+}
+
 #[test]
 fn but_it_stays_in_sight_while_the_server_does_not_see_it_yet() {
     let mut world = sent_before_anything_was_known();
