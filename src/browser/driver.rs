@@ -95,10 +95,6 @@ impl Driver {
         }
         self.deliver_soon();
         while let Some(input) = self.next_input() {
-            if let (Input::Page(PageEvent::Frozen | PageEvent::Leaving), Some(store)) = (&input, &*self.store.borrow())
-            {
-                store.let_go();
-            }
             self.engine.borrow_mut().handle(clock::now(), input);
             while let Some(effect) = self.next_effect() {
                 self.perform(effect);
@@ -128,6 +124,11 @@ impl Driver {
         match effect {
             Effect::OpenStore { name } => self.open_store(name),
             Effect::Store { request, transaction } => self.run(request, transaction),
+            Effect::LetTransactionsGo => {
+                if let Some(store) = &*self.store.borrow() {
+                    store.let_go();
+                }
+            }
             Effect::Http { request, http } => {
                 let done = Self::ear(&self.this, move |result| Input::Http { request, result });
                 self.http.send(request, http, done);

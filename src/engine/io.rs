@@ -206,6 +206,10 @@ pub enum Effect {
         request: RequestId,
         transaction: Transaction,
     },
+    /// Of what was asked for until now, whatever [reads first](Transaction::reads_first) and is not being committed is
+    /// undone, or not begun, and answered [`Robbed`](crate::store::StoreError::Robbed): this page is about to stand
+    /// still, and a transaction that it leaves open would block every other tab's.
+    LetTransactionsGo,
     Http {
         request: RequestId,
         http: HttpRequest,

@@ -215,6 +215,8 @@ impl Engine {
                 self.end_typing();
                 self.away = Some(now + AWAY_MS);
                 if self.phase == Phase::Running {
+                    // Before anything that is written in farewell, as a lease that is given up.
+                    self.effects.push_back(Effect::LetTransactionsGo);
                     if event == PageEvent::Leaving {
                         self.keepalive();
                         self.last_receipts();

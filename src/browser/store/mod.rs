@@ -71,9 +71,7 @@ impl Store {
         }
     }
 
-    /// What was asked for until now and [reads first](Transaction::reads_first) is undone and answered
-    /// [`StoreError::Robbed`], unless it is being committed: this page is about to stand still, and its open transaction
-    /// would block every other tab's.
+    /// See [`Effect::LetTransactionsGo`](crate::engine::Effect::LetTransactionsGo).
     pub fn let_go(&self) {
         for waiting in self.queue.borrow_mut().iter_mut() {
             waiting.refused = waiting.transaction.reads_first();

@@ -1,7 +1,11 @@
 //! Where there are no Web Locks.
 
-use super::{browser::Browser, server::Fault};
-use crate::{engine::PageEvent, store::LEASE_MS, tabs::BEAT_MS};
+use super::{browser::Browser, server::Fault, world::World};
+use crate::{
+    engine::PageEvent,
+    store::{LEASE_MS, Table},
+    tabs::BEAT_MS,
+};
 
 #[test]
 fn without_web_locks_a_lease_decides_and_is_renewed_at_every_beat() {
@@ -37,6 +41,25 @@ fn a_frozen_page_gives_its_lease_up() {
     browser.page(0, PageEvent::Resumed);
     browser.run_for(60_000);
     assert_eq!((browser.leader(), browser.leads()), (Some(1), 2));
+}
+
+#[test]
+fn a_page_that_goes_away_lets_go_of_what_it_has_not_committed_and_only_then_gives_its_lease_up() {
+    for away in [PageEvent::Frozen, PageEvent::Leaving] {
+        let mut browser = Browser::without_locks(2);
+        browser.tabs[0].world.holds_sends = true;
+        browser.at(0, |tab| tab.send("on its way"));
+        browser.tabs[0].world.holds_writes = true;
+        browser.at(0, World::arrive);
+        browser.page(0, away);
+        browser.at(0, World::release_one_write);
+        assert!(!browser.tabs[0].world.writes_wait(), "{away:?}: what the answer brought was undone");
+        browser.sleep(0);
+        assert_eq!(browser.leader(), Some(1), "{away:?}: the lease was given up");
+        browser.run_for(1_000);
+        assert_eq!(browser.store.table(Table::Outbox).count(), 0);
+        assert_eq!(browser.contents(), ["on its way"]);
+    }
 }
 
 #[test]

@@ -496,6 +496,11 @@ impl World {
                 self.held.push((request, transaction));
                 Vec::new()
             }
+            Effect::LetTransactionsGo => {
+                let reading = self.held.extract_if(.., |(_, transaction)| transaction.reads_first());
+                let robbed = |(request, _)| Input::Stored { request, result: Err(StoreError::Robbed) };
+                reading.map(robbed).collect()
+            }
             Effect::Store { request, transaction } => {
                 let deletes = |operation: &Operation| matches!(operation, Operation::DeleteRange { .. });
                 let adds = |operation: &Operation| matches!(operation, Operation::Add { .. });

@@ -114,7 +114,7 @@ impl Tab {
         }
     }
 
-    /// The page says goodbye: what reads before it writes is not begun any more, and undone if it still reads.
+    /// The page is about to stand still: what reads before it writes is not begun any more, and undone if it still reads.
     pub fn let_transactions_go(&mut self) {
         let waiting = self.transactions.iter().filter(|(_, transaction)| transaction.reads_first());
         let reading = self.transacting.filter(|&(request, reads_first)| reads_first && request % 2 == 0);

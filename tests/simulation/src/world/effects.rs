@@ -38,6 +38,7 @@ impl World {
             Effect::Store { request, transaction } => {
                 tab.transactions.push_back((request, transaction));
             }
+            Effect::LetTransactionsGo => tab.let_transactions_go(),
             Effect::Http { request, http } => return self.post(id, request, http),
             Effect::AbortHttp { request } => self.abort(id, request),
             Effect::FetchToken { request } => self.give_token(id, request),

@@ -18,7 +18,7 @@ use std::{
 
 use fastrand::Rng;
 use surechat::{
-    engine::{Config, Input, Now, PageEvent, RequestId, Update},
+    engine::{Config, Effect, Input, Now, PageEvent, RequestId, Update},
     json::{number, text},
     rest::{HttpError, HttpResponse},
     store::{StoreError, Transaction},
@@ -346,11 +346,13 @@ impl World {
         if transacted {
             tab.transacting = None;
         }
-        if matches!(input, Input::Page(PageEvent::Frozen | PageEvent::Leaving)) {
-            tab.let_transactions_go();
-        }
         let effects = tab.handle(clock, input);
         for effect in effects {
+            if matches!(effect, Effect::LetTransactionsGo) {
+                // Nobody else sees it: a tab that dies here might as well die at the next effect.
+                self.perform(id, effect)?;
+                continue;
+            }
             if self.strikes(Fault::CrashBefore) {
                 self.note(|| format!("tab {id} dies before an effect"));
                 return self.kill(id);

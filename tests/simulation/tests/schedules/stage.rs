@@ -407,6 +407,14 @@ impl Stage {
                 let result = self.run_transaction(nth, &transaction);
                 self.inputs.push_back((nth, Input::Stored { request, result }));
             }
+            Effect::LetTransactionsGo => {
+                let (reading, kept) = tab.held.drain(..).partition(|(_, transaction)| transaction.reads_first());
+                tab.held = kept;
+                let reading: VecDeque<(RequestId, Transaction)> = reading;
+                for (request, _) in reading {
+                    self.inputs.push_back((nth, Input::Stored { request, result: Err(StoreError::Robbed) }));
+                }
+            }
             Effect::Http { request, http } => self.post(nth, request, http),
             Effect::AbortHttp { request } => self.wire.retain(|wire| (wire.tab, wire.request) != (nth, request)),
             Effect::FetchToken { request } => {
