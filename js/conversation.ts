@@ -174,7 +174,7 @@ export class ConversationStore implements Conversation {
     this.#people = people
   }
 
-  setHasOlder(hasOlder: boolean): void {
+  setHasOlder(hasOlder: boolean | null): void {
     this.#hasOlder = hasOlder
   }
 

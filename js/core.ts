@@ -88,7 +88,7 @@ export type CoreUpdate =
   | { type: 'people'; conversation_id: string; people: Person[] }
   | ({ type: 'conversations' } & ListPatch)
   | { type: 'list'; state: SyncState; error: CoreError | null }
-  | { type: 'history'; conversation_id: string; has_older: boolean }
+  | { type: 'history'; conversation_id: string; has_older: boolean | null }
   | { type: 'pending'; total: number; conversations: Record<string, number> }
   | ({ type: 'delivery' } & DeliveryUpdate)
   | { type: 'drained'; left: number }

@@ -187,7 +187,7 @@ export interface ConversationSnapshot {
   readonly sync: SyncState
   /** Others who have it open just now, as far as is known: each once, members only. Nothing is promised of it. */
   readonly people: readonly Person[]
-  /** Whether there is anything older than what `messages` begins with. null: not known yet. */
+  /** Whether there is anything older than what `messages` begins with. null: not known, as before the first page. */
   readonly hasOlder: boolean | null
   /** An older page is on its way. */
   readonly isLoadingOlder: boolean
@@ -216,6 +216,10 @@ export interface Conversation {
    * comes next is not kept here and the server cannot be reached.
    */
   loadOlder(): Promise<boolean>
+  /**
+   * With `autoRead: false`: what is shown counts as read. Only while somebody is subscribed; of a conversation that is not
+   * open nothing is shown, and nothing happens.
+   */
   markRead(): void
   /**
    * Tells the others that this user types, while the conversation is open on a visible page: call it at every key. It

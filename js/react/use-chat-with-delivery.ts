@@ -52,7 +52,7 @@ export interface ChatWithDelivery {
   loadMessages: () => Promise<void>
   /** Puts a page of older messages before `messages`; resolves with whether there are more. See `Conversation`. */
   loadOlder: () => Promise<boolean>
-  /** Whether there are older messages. null: not known yet. */
+  /** Whether there are older messages. null: not known. */
   hasOlder: boolean | null
   isLoadingOlder: boolean
 }

@@ -267,10 +267,10 @@ pub enum Update {
         conversation_id: String,
         people: Vec<Person>,
     },
-    /// Whether there is anything older than what is shown.
+    /// Whether there is anything older than what is shown; `None`: not known any more.
     History {
         conversation_id: String,
-        has_older: bool,
+        has_older: Option<bool>,
     },
     Conversations {
         patch: ListPatch,

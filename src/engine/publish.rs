@@ -146,9 +146,9 @@ impl Engine {
         if let Some(patch) = shown.timeline.take_patch() {
             self.updates.push_back(Update::Messages { conversation_id: conversation_id.to_owned(), patch });
         }
-        let has_older = shown.low > 1;
-        if shown.low > 0 && shown.said_older != Some(has_older) {
-            shown.said_older = Some(has_older);
+        let has_older = (shown.low > 0).then_some(shown.low > 1);
+        if shown.said_older != has_older {
+            shown.said_older = has_older;
             self.updates.push_back(Update::History { conversation_id: conversation_id.to_owned(), has_older });
         }
     }

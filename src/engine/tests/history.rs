@@ -47,7 +47,7 @@ fn load(world: &mut World, op: u32) -> Option<bool> {
 }
 
 /// What was said of the history, in order.
-fn said(world: &World) -> Vec<bool> {
+fn said(world: &World) -> Vec<Option<bool>> {
     let said = |update: &Update| if let Update::History { has_older, .. } = update { Some(*has_older) } else { None };
     world.updates.iter().filter_map(said).collect()
 }
@@ -73,13 +73,13 @@ fn the_view_grows_downwards_a_page_at_a_time_until_there_is_nothing_more() {
     let requests = world.server.requests.len();
     assert_eq!(load(&mut world, 72), Some(false));
     assert_eq!(world.server.requests.len(), requests, "there is nothing to ask for");
-    assert_eq!(said(&world), [true, false]);
+    assert_eq!(said(&world), [Some(true), Some(false)]);
 }
 
 #[test]
 fn a_short_conversation_has_nothing_older_from_the_beginning() {
     let mut world = with_history(50);
-    assert_eq!(said(&world), [false]);
+    assert_eq!(said(&world), [Some(false)]);
     assert_eq!(load(&mut world, 70), Some(false));
 }
 
@@ -171,7 +171,7 @@ fn a_page_of_a_conversation_that_was_made_anew_is_not_mixed_with_the_old_one() {
     world.run_for(2_000);
     assert!(world.is_done(70));
     assert_eq!(contents(&world), numbers(500..=503));
-    assert_eq!(said(&world).last(), Some(&false));
+    assert_eq!(said(&world).last(), Some(&Some(false)));
     assert_eq!(load(&mut world, 71), Some(false));
 }
 
@@ -293,6 +293,22 @@ fn with_tabs() -> Browser {
     browser.open_tab();
     browser.run_for(2_000);
     browser
+}
+
+#[test]
+fn of_what_was_withdrawn_nothing_older_is_known_in_any_tab_until_it_is_given_back() {
+    let mut browser = with_tabs();
+    let member = browser.server.members.get_mut(BOOKING).unwrap().remove(0);
+    browser.command(0, Command::Reload { op: 70, conversation_id: BOOKING.into() });
+    for tab in &browser.tabs {
+        assert_eq!((contents(&tab.world), said(&tab.world)), (Vec::new(), vec![Some(true), None]));
+    }
+    browser.server.members.get_mut(BOOKING).unwrap().insert(0, member);
+    browser.command(0, Command::Reload { op: 71, conversation_id: BOOKING.into() });
+    browser.run_for(2_000);
+    for tab in &browser.tabs {
+        assert_eq!((contents(&tab.world), said(&tab.world).pop()), (numbers(151..=200), Some(Some(true))));
+    }
 }
 
 #[test]

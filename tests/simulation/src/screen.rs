@@ -112,7 +112,7 @@ impl Screen {
             }
             Update::History { conversation_id, has_older } => {
                 if let Some(view) = self.views.get_mut(&conversation_id) {
-                    view.has_older = Some(has_older);
+                    view.has_older = has_older;
                 }
             }
             Update::Pending { total, conversations } => {
