@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{Config, Person, Problem, Update},
-    json::{Object, Value, list, number, object, owned, text},
+    json::{Object, Value, fields, list, number, owned, text},
     message::Failure,
     rest::{OwnTable, Source},
     timeline::Patch,
@@ -50,76 +50,75 @@ fn own_table(value: &Value, role: Option<&str>) -> Option<OwnTable> {
 
 pub fn update(update: Update) -> Value {
     let (kind, mut fields) = match update {
-        Update::Connection(status) => ("connection", vec![("status", status.as_str().into())]),
+        Update::Connection(status) => ("connection", fields! { "status": status.as_str() }),
         Update::Sync { conversation_id, state } => {
-            ("sync", vec![("conversation_id", conversation_id.into()), ("state", state.as_str().into())])
+            ("sync", fields! { "conversation_id": conversation_id, "state": state.as_str() })
         }
-        Update::Loaded { conversation_id } => ("loaded", vec![("conversation_id", conversation_id.into())]),
+        Update::Loaded { conversation_id } => ("loaded", fields! { "conversation_id": conversation_id }),
         Update::Messages { conversation_id, patch } => ("messages", messages(conversation_id, patch)),
-        Update::People { conversation_id, people } => (
-            "people",
-            vec![("conversation_id", conversation_id.into()), ("people", list(people.into_iter().map(person)))],
-        ),
+        Update::People { conversation_id, people } => {
+            ("people", fields! { "conversation_id": conversation_id, "people": list(people.into_iter().map(person)) })
+        }
         Update::History { conversation_id, has_older } => {
-            ("history", vec![("conversation_id", conversation_id.into()), ("has_older", has_older.into())])
+            ("history", fields! { "conversation_id": conversation_id, "has_older": has_older })
         }
         Update::Conversations { patch } => ("conversations", patch.fields()),
         Update::ListState { state, error } => {
-            ("list", vec![("state", state.as_str().into()), ("error", error.map(problem).into())])
+            ("list", fields! { "state": state.as_str(), "error": error.map(problem) })
         }
         Update::Pending { total, conversations } => {
             let mut counts = Object::default();
             for (id, count) in conversations {
                 counts.push(id, count.into());
             }
-            ("pending", vec![("total", total.into()), ("conversations", counts.into())])
+            ("pending", fields! { "total": total, "conversations": counts })
         }
         Update::Delivery { conversation_id, id, status, retry_count, failure } => (
             "delivery",
-            vec![
-                ("conversation_id", conversation_id.into()),
-                ("id", id.as_str().into()),
-                ("status", status.as_str().into()),
-                ("retry_count", retry_count.into()),
-                ("failure", failure.as_ref().map(Failure::to_value).into()),
-            ],
+            fields! {
+                "conversation_id": conversation_id,
+                "id": id.as_str(),
+                "status": status.as_str(),
+                "retry_count": retry_count,
+                "failure": failure.as_ref().map(Failure::to_value),
+            },
         ),
         Update::TakenBack { conversation_id, id } => {
-            ("taken_back", vec![("conversation_id", conversation_id.into()), ("id", id.as_str().into())])
+            ("taken_back", fields! { "conversation_id": conversation_id, "id": id.as_str() })
         }
-        Update::Drained { left } => ("drained", vec![("left", left.into())]),
+        Update::Drained { left } => ("drained", fields! { "left": left }),
         Update::Problem { conversation_id, error } => {
-            ("problem", vec![("conversation_id", conversation_id.into()), ("error", error.map(problem).into())])
+            ("problem", fields! { "conversation_id": conversation_id, "error": error.map(problem) })
         }
-        Update::Storage { durable } => ("storage", vec![("durable", durable.into())]),
-        Update::Done { op, result } => ("done", vec![("op", op.into()), ("result", result)]),
-        Update::Failed { op, error } => ("failed", vec![("op", op.into()), ("error", problem(error))]),
+        Update::Storage { durable } => ("storage", fields! { "durable": durable }),
+        Update::Done { op, result } => ("done", fields! { "op": op, "result": result }),
+        Update::Failed { op, error } => ("failed", fields! { "op": op, "error": problem(error) }),
     };
-    fields.push(("type", kind.into()));
-    object(fields)
+    fields.set("type", kind);
+    fields.into()
 }
 
-fn messages(conversation_id: String, patch: Patch) -> Vec<(&'static str, Value)> {
-    let upsert = |(order, message): (u64, Value)| object(vec![("order", order.into()), ("message", message)]);
-    vec![
-        ("conversation_id", conversation_id.into()),
-        ("reset", patch.reset.into()),
-        ("upserts", list(patch.upserts.into_iter().map(upsert))),
-        ("removes", list(patch.removes.iter().map(|id| id.as_str().into()))),
-    ]
+fn messages(conversation_id: String, patch: Patch) -> Object {
+    let upsert = |(order, message): (u64, Value)| fields! { "order": order, "message": message }.into();
+    fields! {
+        "conversation_id": conversation_id,
+        "reset": patch.reset,
+        "upserts": list(patch.upserts.into_iter().map(upsert)),
+        "removes": list(patch.removes.iter().map(|id| id.as_str().into())),
+    }
 }
 
 fn person(Person { user_id, role, typing }: Person) -> Value {
-    object(vec![("user_id", user_id.into()), ("role", role.into()), ("typing", typing.into())])
+    fields! { "user_id": user_id, "role": role, "typing": typing }.into()
 }
 
 fn problem(problem: Problem) -> Value {
-    let mut fields = vec![("code", problem.code.into()), ("message", problem.message.into())];
+    let mut fields = fields! { "code": problem.code, "message": problem.message };
     if let Some(status) = problem.http_status {
-        fields.push(("http_status", status.into()));
+        fields.set("http_status", status);
     }
     if let Some(code) = problem.pg_code {
-        fields.push(("pg_code", code.into()));
+        fields.set("pg_code", code);
     }
-    object(fields)
+    fields.into()
 }

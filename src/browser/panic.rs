@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use crate::json::object;
+use crate::json::fields;
 use js_sys::{Array, Function, Reflect};
 use wasm_bindgen::prelude::*;
 
@@ -31,7 +31,7 @@ pub fn unwatch(host: &JsValue) {
 pub fn report(place: &str) {
     let hosts = HOSTS.with(|hosts| hosts.try_borrow_mut().map(|mut hosts| std::mem::take(&mut *hosts)));
     for host in hosts.unwrap_or_default() {
-        let updates = Array::of1(&to_js(&object(vec![("type", "crashed".into()), ("message", place.into())])));
+        let updates = Array::of1(&to_js(&fields! { "type": "crashed", "message": place }.into()));
         if let Ok(on_updates) = Reflect::get(&host, &"onUpdates".into()) {
             let on_updates: Function = on_updates.unchecked_into();
             queue_microtask(&on_updates.bind1(&host, &updates));

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::{Command, Engine, OperationId, Phase, Request, delivery::record};
 use crate::{
-    json::object,
+    json::fields,
     message::{self, DeliveryStatus, Envelope, Kind},
     outbox::{Phase as RowPhase, RowState},
     store::{Operation, Reply, StoreError, StoreResult, Transaction},
@@ -127,7 +127,7 @@ impl Engine {
         }
         self.publish_outbox();
         for (op, message) in answers {
-            self.done(op, object(vec![("message", message)]));
+            self.done(op, fields! { "message": message }.into());
         }
     }
 

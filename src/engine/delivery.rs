@@ -2,7 +2,7 @@
 
 use super::{Effect, Engine, Request, Update, acts::keys, reading::cached_rows};
 use crate::{
-    json::{Value, number, object},
+    json::{Value, number},
     message::{DeliveryStatus, Envelope, Failure, Kind, MessageId, StoredMessage},
     outbox::{Change, Seen, Settlement},
     rest::{self, Doubt, HttpError, HttpResponse, StoredFacts},
@@ -361,10 +361,10 @@ pub(super) fn operations(changes: &[Change]) -> Vec<Operation> {
 /// An outbox record of this version.
 pub(super) fn record(envelope: &Envelope, refused: Option<&Failure>) -> Value {
     let mut fields = envelope.fields();
-    fields.push(("v", RECORD_VERSION.into()));
-    fields.push(("created_at", envelope.created_at.into()));
-    fields.push(("refused", refused.map(Failure::to_value).into()));
-    object(fields)
+    fields.set("v", RECORD_VERSION);
+    fields.set("created_at", envelope.created_at);
+    fields.set("refused", refused.map(Failure::to_value));
+    fields.into()
 }
 
 /// `None` for a record of another version, which stays where it is.

@@ -10,7 +10,7 @@ use super::{
     table::UNREADABLE,
 };
 use crate::{
-    json::{Value, object},
+    json::{Value, fields},
     message::StoredMessage,
     rest::{self, HttpError, HttpResponse, Outcome, SyncAnswer, SyncStatus},
     store::{Key, Operation, Reply, StoreResult, Table, Transaction},
@@ -392,7 +392,7 @@ impl Engine {
         let ops = self.take_call(conversation_id);
         self.loaded(conversation_id);
         for op in ops {
-            self.done(op, object(vec![("has_older", has_older.into())]));
+            self.done(op, fields! { "has_older": has_older }.into());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Closing, Command, Effect, Engine, OperationId, PageEvent, Phase, Request, delivery::list_from};
 use crate::{
-    json::object,
+    json::fields,
     realtime::{self, SocketState},
     session::Missing,
     store::{Key, Operation, Reply, StoreResult, Table, Transaction},
@@ -335,7 +335,7 @@ impl Engine {
         self.phase = Phase::Closed;
         self.effects.push_back(Effect::CloseAll);
         if counted {
-            self.done(op, object(vec![("unsent", unsent.into()), ("maybe_sent", maybe_sent.into())]));
+            self.done(op, fields! { "unsent": unsent, "maybe_sent": maybe_sent }.into());
         } else {
             self.fail(op, "storage_failed", UNCOUNTED);
         }

@@ -6,7 +6,7 @@
 use super::{Engine, Phase, Problem, Request, Update, publish::is_reachable, storage::all_messages};
 use crate::{
     health::ConnectionStatus,
-    json::{Value, object},
+    json::{Value, fields},
     rest::ListAnswer,
     store::{Key, Operation, Reply, StoreError, StoreResult, Table, Transaction},
     sync::{Conversation, LIST, ListPatch, SyncState},
@@ -323,14 +323,17 @@ impl Engine {
         let summary = held.summary.as_ref()?;
         let (delivered, read) = held.watermarks(&self.user_id, self.config.ticks_of_all);
         let last = summary.last_message.as_ref();
-        Some(object(vec![
-            ("id", held.id.as_str().into()),
-            ("role", held.role(&self.user_id).into()),
-            ("last_seq", summary.through.into()),
-            ("unread", summary.unread.into()),
-            ("last_message", last.map(|last| show_stored(last, &self.user_id, delivered, read)).into()),
-            ("last_at", last.map(|last| last.created_at.as_str()).into()),
-        ]))
+        Some(
+            fields! {
+                "id": held.id.as_str(),
+                "role": held.role(&self.user_id),
+                "last_seq": summary.through,
+                "unread": summary.unread,
+                "last_message": last.map(|last| show_stored(last, &self.user_id, delivered, read)),
+                "last_at": last.map(|last| last.created_at.as_str()),
+            }
+            .into(),
+        )
     }
 }
 

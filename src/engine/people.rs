@@ -2,7 +2,7 @@
 
 use super::{Engine, Person, Phase, Update};
 use crate::{
-    json::{Value, object, text},
+    json::{Value, fields, text},
     people::{conversation_of, topic_of},
     realtime::{ChannelConfig, Event},
     tabs::TabMessage,
@@ -163,7 +163,7 @@ impl Engine {
         if self.role.generation().is_none() {
             return self.tell(TabMessage::Typing { conversation_id, on });
         }
-        let payload: Value = object(vec![("user_id", self.user_id.as_str().into()), ("on", on.into())]);
+        let payload: Value = fields! { "user_id": self.user_id.as_str(), "on": on }.into();
         self.realtime.broadcast(&topic_of(&conversation_id), TYPING, payload);
     }
 

@@ -27,6 +27,11 @@ impl Object {
         self.0.push((name, value));
     }
 
+    /// The same of a name that is known beforehand.
+    pub fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.push(name.to_owned(), value.into());
+    }
+
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(of, _)| of == name).map(|(_, value)| value)
     }

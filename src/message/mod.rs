@@ -8,7 +8,7 @@ mod id;
 mod time;
 mod validate;
 
-use crate::json::{Value, empty_object, number, object, owned, text};
+use crate::json::{Object, Value, empty_object, fields, number, owned, text};
 
 pub use id::MessageId;
 pub use time::{iso8601, micros};
@@ -92,21 +92,22 @@ impl StoredMessage {
     }
 
     pub fn to_row(&self) -> Value {
-        object(vec![
-            ("id", self.id.as_str().into()),
-            ("conversation_id", self.conversation_id.as_str().into()),
-            ("seq", self.seq.into()),
-            ("kind", self.kind.as_str().into()),
-            ("target_id", self.target_id.as_deref().into()),
-            ("sender_id", self.sender_id.as_deref().into()),
-            ("sender_role", self.sender_role.as_str().into()),
-            ("content", self.content.as_str().into()),
-            ("message_type", self.message_type.as_str().into()),
-            ("metadata", self.metadata.clone()),
-            ("created_at", self.created_at.as_str().into()),
-            ("edited_at", self.edited_at.as_deref().into()),
-            ("deleted_at", self.deleted_at.as_deref().into()),
-        ])
+        fields! {
+            "id": self.id.as_str(),
+            "conversation_id": self.conversation_id.as_str(),
+            "seq": self.seq,
+            "kind": self.kind.as_str(),
+            "target_id": self.target_id.as_deref(),
+            "sender_id": self.sender_id.as_deref(),
+            "sender_role": self.sender_role.as_str(),
+            "content": self.content.as_str(),
+            "message_type": self.message_type.as_str(),
+            "metadata": self.metadata.clone(),
+            "created_at": self.created_at.as_str(),
+            "edited_at": self.edited_at.as_deref(),
+            "deleted_at": self.deleted_at.as_deref(),
+        }
+        .into()
     }
 
     /// It is an edit or a delete of this message.
@@ -158,16 +159,16 @@ impl std::fmt::Debug for Envelope {
 }
 
 impl Envelope {
-    pub fn fields(&self) -> Vec<(&'static str, Value)> {
-        vec![
-            ("id", self.id.as_str().into()),
-            ("conversation_id", self.conversation_id.as_str().into()),
-            ("kind", self.kind.as_str().into()),
-            ("target_id", self.target_id.as_deref().into()),
-            ("content", self.content.as_str().into()),
-            ("message_type", self.message_type.as_str().into()),
-            ("metadata", self.metadata.clone()),
-        ]
+    pub fn fields(&self) -> Object {
+        fields! {
+            "id": self.id.as_str(),
+            "conversation_id": self.conversation_id.as_str(),
+            "kind": self.kind.as_str(),
+            "target_id": self.target_id.as_deref(),
+            "content": self.content.as_str(),
+            "message_type": self.message_type.as_str(),
+            "metadata": self.metadata.clone(),
+        }
     }
 
     pub fn from_record(record: &Value) -> Option<Self> {
@@ -226,12 +227,13 @@ impl Member {
     }
 
     pub fn to_value(&self) -> Value {
-        object(vec![
-            ("user_id", self.user_id.as_str().into()),
-            ("role", self.role.as_str().into()),
-            ("delivered_seq", self.delivered_seq.into()),
-            ("read_seq", self.read_seq.into()),
-        ])
+        fields! {
+            "user_id": self.user_id.as_str(),
+            "role": self.role.as_str(),
+            "delivered_seq": self.delivered_seq,
+            "read_seq": self.read_seq,
+        }
+        .into()
     }
 }
 
@@ -271,13 +273,14 @@ pub struct Failure {
 
 impl Failure {
     pub fn to_value(&self) -> Value {
-        object(vec![
-            ("code", self.code.as_str().into()),
-            ("retryable", self.retryable.into()),
-            ("http_status", self.http_status.into()),
-            ("pg_code", self.pg_code.as_deref().into()),
-            ("message", self.message.as_str().into()),
-        ])
+        fields! {
+            "code": self.code.as_str(),
+            "retryable": self.retryable,
+            "http_status": self.http_status,
+            "pg_code": self.pg_code.as_deref(),
+            "message": self.message.as_str(),
+        }
+        .into()
     }
 
     pub fn from_value(value: &Value) -> Option<Self> {

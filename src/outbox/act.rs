@@ -6,7 +6,7 @@
 
 use super::{Change, Outbox, Row};
 use crate::{
-    json::{Value, empty_object, object, owned, text},
+    json::{Value, empty_object, fields, owned, text},
     message::{self, Envelope, Kind, MessageId, Rejection},
 };
 
@@ -52,21 +52,21 @@ impl Act {
             Act::Edit { .. } => "edit",
             Act::Discard { .. } => "discard",
         };
-        let mut fields = vec![("act", name.into())];
+        let mut fields = fields! { "act": name };
         match self {
-            Act::Retry { conversation_id } => fields.push(("conversation_id", conversation_id.as_deref().into())),
+            Act::Retry { conversation_id } => fields.set("conversation_id", conversation_id.as_deref()),
             Act::Cancel { conversation_id, id }
             | Act::Discard { conversation_id, id }
             | Act::Edit { conversation_id, id, .. } => {
-                fields.push(("conversation_id", conversation_id.as_str().into()));
-                fields.push(("id", id.as_str().into()));
+                fields.set("conversation_id", conversation_id.as_str());
+                fields.set("id", id.as_str());
             }
         }
         if let Act::Edit { edit_id, content, .. } = self {
-            fields.push(("edit_id", edit_id.as_str().into()));
-            fields.push(("content", content.as_str().into()));
+            fields.set("edit_id", edit_id.as_str());
+            fields.set("content", content.as_str());
         }
-        object(fields)
+        fields.into()
     }
 
     /// Another version of the package may speak here: what is not understood is `None`.

@@ -4,7 +4,7 @@ use litemap::LiteMap;
 
 use super::{Outbox, Phase, RowState};
 use crate::{
-    json::{Value, number, object, text},
+    json::{Value, fields, number, text},
     message::{DeliveryStatus, Failure, MessageId},
 };
 
@@ -34,14 +34,15 @@ impl Phase {
 
 impl RowState {
     pub fn to_value(&self, key: u64) -> Value {
-        object(vec![
-            ("key", key.into()),
-            ("phase", self.phase.as_str().into()),
-            ("retry_count", self.retry_count.into()),
-            ("next_attempt_at", self.next_attempt_at.into()),
-            ("blocked_by", self.blocked_by.as_ref().map(MessageId::as_str).into()),
-            ("failure", self.failure.as_ref().map(Failure::to_value).into()),
-        ])
+        fields! {
+            "key": key,
+            "phase": self.phase.as_str(),
+            "retry_count": self.retry_count,
+            "next_attempt_at": self.next_attempt_at,
+            "blocked_by": self.blocked_by.as_ref().map(MessageId::as_str),
+            "failure": self.failure.as_ref().map(Failure::to_value),
+        }
+        .into()
     }
 
     /// With its row's key.

@@ -3,7 +3,7 @@
 use super::backoff::Backoff;
 use super::error::JoinError;
 use super::types::{ChannelConfig, PostgresBinding};
-use crate::json::{Value, list, object};
+use crate::json::{Value, fields, list};
 
 #[derive(Clone)]
 pub(super) struct Channel {
@@ -104,32 +104,32 @@ impl Channel {
 
     pub(super) fn join_payload(&self, jwt: &str) -> Value {
         let config = &self.config;
-        let mut broadcast = vec![("ack", config.broadcast_ack.into()), ("self", config.broadcast_self.into())];
+        let mut broadcast = fields! { "ack": config.broadcast_ack, "self": config.broadcast_self };
         if config.replication_ready {
-            broadcast.push(("replication_ready", true.into()));
+            broadcast.set("replication_ready", true);
         }
-        let presence = vec![
-            ("enabled", config.presence_key.is_some().into()),
-            ("key", config.presence_key.as_deref().unwrap_or_default().into()),
-        ];
-        let config = vec![
-            ("private", config.private.into()),
-            ("broadcast", object(broadcast)),
-            ("presence", object(presence)),
-            ("postgres_changes", list(config.postgres_changes.iter().map(binding))),
-        ];
-        object(vec![("config", object(config)), ("access_token", jwt.into())])
+        let presence = fields! {
+            "enabled": config.presence_key.is_some(),
+            "key": config.presence_key.as_deref().unwrap_or_default(),
+        };
+        let config = fields! {
+            "private": config.private,
+            "broadcast": broadcast,
+            "presence": presence,
+            "postgres_changes": list(config.postgres_changes.iter().map(binding)),
+        };
+        fields! { "config": config, "access_token": jwt }.into()
     }
 }
 
 fn binding(binding: &PostgresBinding) -> Value {
-    let mut fields = vec![
-        ("event", binding.event.as_str().into()),
-        ("schema", binding.schema.as_str().into()),
-        ("table", binding.table.as_str().into()),
-    ];
+    let mut fields = fields! {
+        "event": binding.event.as_str(),
+        "schema": binding.schema.as_str(),
+        "table": binding.table.as_str(),
+    };
     if let Some(filter) = &binding.filter {
-        fields.push(("filter", filter.as_str().into()));
+        fields.set("filter", filter.as_str());
     }
-    object(fields)
+    fields.into()
 }

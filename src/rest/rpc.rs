@@ -2,7 +2,7 @@
 
 use super::HttpRequest;
 use crate::{
-    json::{Object, Value, items, list, number, object, owned, print, text},
+    json::{Object, Value, fields, items, list, number, owned, print, text},
     message::{Envelope, Failure, Kind, Member, MessageId, StoredMessage},
 };
 
@@ -19,12 +19,12 @@ pub struct Target<'a> {
 }
 
 pub fn send<'a>(target: Target<'_>, batch: impl Iterator<Item = &'a Envelope>) -> HttpRequest {
-    call(target, "chat_send", vec![("batch", list(batch.map(|envelope| object(envelope.fields()))))])
+    call(target, "chat_send", fields! { "batch": list(batch.map(|envelope| envelope.fields().into())) })
 }
 
 /// A cursor is `None` at first contact.
 pub fn sync<'a>(target: Target<'_>, cursors: impl Iterator<Item = Cursor<'a>>) -> HttpRequest {
-    call(target, "chat_sync", vec![("cursors", from_cursors(cursors))])
+    call(target, "chat_sync", fields! { "cursors": from_cursors(cursors) })
 }
 
 /// `since`: what the last answer said, `None` at first contact; `held`: how many conversations are known.
@@ -34,7 +34,7 @@ pub fn list_changes<'a>(
     held: usize,
     cursors: impl Iterator<Item = Cursor<'a>>,
 ) -> HttpRequest {
-    let arguments = vec![("since", since.into()), ("held", held.into()), ("cursors", from_cursors(cursors))];
+    let arguments = fields! { "since": since, "held": held, "cursors": from_cursors(cursors) };
     call(target, "chat_list", arguments)
 }
 
@@ -45,7 +45,7 @@ fn from_cursors<'a>(cursors: impl Iterator<Item = Cursor<'a>>) -> Value {
     let mut object_of_cursors = Object::default();
     for (id, cursor) in cursors {
         let (seq, incarnation) = cursor.unzip();
-        object_of_cursors.push(id.to_owned(), object(vec![("seq", seq.into()), ("incarnation", incarnation.into())]));
+        object_of_cursors.push(id.to_owned(), fields! { "seq": seq, "incarnation": incarnation }.into());
     }
     object_of_cursors.into()
 }
@@ -53,20 +53,19 @@ fn from_cursors<'a>(cursors: impl Iterator<Item = Cursor<'a>>) -> Value {
 /// The page of history that ends below `before`.
 pub fn older(target: Target<'_>, id: &str, before: u64, incarnation: &str) -> HttpRequest {
     let mut cursors = Object::default();
-    cursors.push(id.to_owned(), object(vec![("before", before.into()), ("incarnation", incarnation.into())]));
-    call(target, "chat_sync", vec![("cursors", cursors.into())])
+    cursors.push(id.to_owned(), fields! { "before": before, "incarnation": incarnation }.into());
+    call(target, "chat_sync", fields! { "cursors": cursors })
 }
 
 /// `acks`: conversation, seq up to which everything is stored here, seq up to which it was shown.
 pub fn ack<'a>(target: Target<'_>, acks: impl Iterator<Item = (&'a str, u64, u64)>) -> HttpRequest {
-    let acks = acks.map(|(id, delivered, read)| {
-        object(vec![("conversation_id", id.into()), ("delivered", delivered.into()), ("read", read.into())])
-    });
-    call(target, "chat_ack", vec![("acks", list(acks))])
+    let acks = acks
+        .map(|(id, delivered, read)| fields! { "conversation_id": id, "delivered": delivered, "read": read }.into());
+    call(target, "chat_ack", fields! { "acks": list(acks) })
 }
 
-fn call(target: Target<'_>, function: &str, mut arguments: Vec<(&str, Value)>) -> HttpRequest {
-    arguments.push(("expected_user", target.user_id.into()));
+fn call(target: Target<'_>, function: &str, mut arguments: Object) -> HttpRequest {
+    arguments.set("expected_user", target.user_id);
     HttpRequest {
         url: [target.url, "/rest/v1/rpc/", function].concat(),
         headers: vec![
@@ -74,7 +73,7 @@ fn call(target: Target<'_>, function: &str, mut arguments: Vec<(&str, Value)>) -
             ("Authorization", ["Bearer ", target.token].concat()),
             ("Content-Type", "application/json".to_owned()),
         ],
-        body: print(&object(arguments)),
+        body: print(&arguments.into()),
         timeout_ms: target.timeout_ms,
         keepalive: false,
     }

@@ -12,7 +12,7 @@
 
 use super::{HttpRequest, Outcome, OwnTable, Target, rpc};
 use crate::{
-    json::{Value, list, object, print},
+    json::{Object, Value, fields, list, print},
     message::{Envelope, Failure, StoredMessage},
 };
 
@@ -81,7 +81,7 @@ impl Source {
         let held = self.held(row, user_id, &found);
         match held.filter(|held| held.sender_id.as_deref() == Some(user_id) && held.content == row.content) {
             Some(held) => stored(&held),
-            None if doubt == Doubt::Whose => answer(row.id.as_str(), "id_conflict", Vec::new()),
+            None if doubt == Doubt::Whose => answer(row.id.as_str(), "id_conflict", Object::default()),
             None => Outcome::Retry(Failure {
                 code: "server".into(),
                 retryable: true,
@@ -132,15 +132,16 @@ pub fn unsupported() -> Outcome {
 }
 
 fn post(url: &str, target: Target<'_>, row: &Envelope) -> HttpRequest {
-    let body = object(vec![
-        ("id", row.id.as_str().into()),
-        ("conversation_id", row.conversation_id.as_str().into()),
-        ("sender_role", target.role.into()),
-        ("content", row.content.as_str().into()),
-        ("message_type", row.message_type.as_str().into()),
-        ("metadata", row.metadata.clone()),
-        ("expected_user", target.user_id.into()),
-    ]);
+    let body = fields! {
+        "id": row.id.as_str(),
+        "conversation_id": row.conversation_id.as_str(),
+        "sender_role": target.role,
+        "content": row.content.as_str(),
+        "message_type": row.message_type.as_str(),
+        "metadata": row.metadata.clone(),
+        "expected_user": target.user_id,
+    }
+    .into();
     let mut headers = vec![
         ("Authorization", ["Bearer ", target.token].concat()),
         ("Content-Type", "application/json".to_owned()),
@@ -154,18 +155,18 @@ fn post(url: &str, target: Target<'_>, row: &Envelope) -> HttpRequest {
 }
 
 fn stored(held: &StoredMessage) -> Outcome {
-    let facts = vec![
-        ("seq", held.seq.into()),
-        ("created_at", held.created_at.as_str().into()),
-        ("sender_role", held.sender_role.as_str().into()),
-        ("kind", held.kind.as_str().into()),
-        ("content", held.content.as_str().into()),
-    ];
+    let facts = fields! {
+        "seq": held.seq,
+        "created_at": held.created_at.as_str(),
+        "sender_role": held.sender_role.as_str(),
+        "kind": held.kind.as_str(),
+        "content": held.content.as_str(),
+    };
     answer(held.id.as_str(), "stored", facts)
 }
 
-fn answer(id: &str, status: &str, mut fields: Vec<(&str, Value)>) -> Outcome {
-    fields.push(("id", id.into()));
-    fields.push(("status", status.into()));
-    Outcome::Answer(list([object(fields)].into_iter()))
+fn answer(id: &str, status: &str, mut fields: Object) -> Outcome {
+    fields.set("id", id);
+    fields.set("status", status);
+    Outcome::Answer(list([fields.into()].into_iter()))
 }

@@ -5,7 +5,7 @@
 
 use super::{HttpRequest, Target};
 use crate::{
-    json::{Object, Value, list, object, owned, print, text},
+    json::{Object, Value, fields, list, owned, print, text},
     message::{Envelope, Kind, MessageId, StoredMessage, iso8601, micros},
     text::{decimal, push_digits, url_encoded},
 };
@@ -139,15 +139,16 @@ impl OwnTable {
     pub fn read_page(&self, body: &Value, conversation_id: &str, user_id: &str, before: u64) -> Option<Value> {
         let Window { rows, full } = self.read_window(body, conversation_id, user_id, &Start::Before(before))?;
         let first = rows.first().filter(|_| full).map_or(1, |row| row.seq);
-        let page = object(vec![
-            ("conversation_id", conversation_id.into()),
-            ("status", "ok".into()),
-            ("incarnation", self.incarnation().into()),
-            ("last_seq", (before - 1).into()),
-            ("through_seq", (before - 1).into()),
-            ("first_seq", first.into()),
-            ("rows", list(rows.iter().map(StoredMessage::to_row))),
-        ]);
+        let page = fields! {
+            "conversation_id": conversation_id,
+            "status": "ok",
+            "incarnation": self.incarnation(),
+            "last_seq": before - 1,
+            "through_seq": before - 1,
+            "first_seq": first,
+            "rows": list(rows.iter().map(StoredMessage::to_row)),
+        }
+        .into();
         Some(list([page].into_iter()))
     }
 

@@ -1,7 +1,7 @@
 //! The lead where there are no Web Locks: a record that its owner renews, and that runs out when the owner is gone.
 
 use super::RECORD_VERSION;
-use crate::json::{Value, number, object};
+use crate::json::{Value, fields, number};
 
 /// Name of the record in [`super::Table::Meta`].
 pub const LEASE: &str = "lease";
@@ -27,12 +27,13 @@ impl Lease {
     }
 
     pub fn to_record(self) -> Value {
-        object(vec![
-            ("v", RECORD_VERSION.into()),
-            ("name", LEASE.into()),
-            ("owner", self.owner.into()),
-            ("until", self.until.into()),
-        ])
+        fields! {
+            "v": RECORD_VERSION,
+            "name": LEASE,
+            "owner": self.owner,
+            "until": self.until,
+        }
+        .into()
     }
 
     pub fn from_record(record: &Value) -> Option<Self> {

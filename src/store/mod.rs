@@ -7,7 +7,7 @@
 mod lease;
 mod memory;
 
-use crate::json::{Value, number, object, owned};
+use crate::json::{Value, fields, number, owned};
 
 pub use lease::{LEASE, LEASE_MS, Lease};
 pub use memory::MemoryStore;
@@ -177,7 +177,7 @@ pub fn key_of(table: Table, value: &Value) -> Option<Key> {
 
 /// The record in [`Table::Meta`] that counts the leads.
 pub fn generation_record(generation: u64) -> Value {
-    object(vec![("v", RECORD_VERSION.into()), ("name", GENERATION.into()), ("value", generation.into())])
+    fields! { "v": RECORD_VERSION, "name": GENERATION, "value": generation }.into()
 }
 
 /// Whether this version of the package knows the record's layout.

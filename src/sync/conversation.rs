@@ -2,7 +2,7 @@
 
 use super::{list::Summary, window::Progress};
 use crate::{
-    json::{Value, list, number, object, owned},
+    json::{Value, fields, list, number, owned},
     message::{Member, StoredMessage},
     rest::SyncAnswer,
     store::{RECORD_VERSION, is_known},
@@ -358,20 +358,20 @@ impl Conversation {
     }
 
     pub fn to_record(&self) -> Value {
-        let mut record = vec![
-            ("v", RECORD_VERSION.into()),
-            ("id", self.id.as_str().into()),
-            ("incarnation", self.incarnation.as_str().into()),
-            ("low", self.low.into()),
-            ("cursor", self.cursor.into()),
-            ("read", self.read.into()),
-            ("others_seq", self.others_seq.into()),
-            ("members", list(self.members.iter().map(Member::to_value))),
-        ];
+        let mut record = fields! {
+            "v": RECORD_VERSION,
+            "id": self.id.as_str(),
+            "incarnation": self.incarnation.as_str(),
+            "low": self.low,
+            "cursor": self.cursor,
+            "read": self.read,
+            "others_seq": self.others_seq,
+            "members": list(self.members.iter().map(Member::to_value)),
+        };
         if let Some(summary) = &self.summary {
-            record.push(("summary", summary.to_value()));
+            record.set("summary", summary.to_value());
         }
-        object(record)
+        record.into()
     }
 
     /// `None` for a record of another version.

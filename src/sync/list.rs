@@ -7,7 +7,7 @@
 
 use super::{Asked, Conversation, Sync, Synced};
 use crate::{
-    json::{Value, list, number, object},
+    json::{Object, Value, fields, list, number},
     message::{Kind, StoredMessage},
     rest::{ListAnswer, Overview, SyncStatus},
     store::{RECORD_VERSION, is_known},
@@ -39,13 +39,14 @@ pub struct Summary {
 
 impl Summary {
     pub(super) fn to_value(&self) -> Value {
-        object(vec![
-            ("through", self.through.into()),
-            ("told", self.told.into()),
-            ("read", self.read.into()),
-            ("unread", self.unread.into()),
-            ("last_message", self.last_message.as_ref().map(StoredMessage::to_row).into()),
-        ])
+        fields! {
+            "through": self.through,
+            "told": self.told,
+            "read": self.read,
+            "unread": self.unread,
+            "last_message": self.last_message.as_ref().map(StoredMessage::to_row),
+        }
+        .into()
     }
 
     pub(super) fn from_value(value: &Value) -> Option<Self> {
@@ -201,7 +202,7 @@ impl Sync {
 
     pub fn list_record(&self) -> Option<Value> {
         let since = self.list.since?;
-        Some(object(vec![("v", RECORD_VERSION.into()), ("name", LIST.into()), ("since", since.into())]))
+        Some(fields! { "v": RECORD_VERSION, "name": LIST, "since": since }.into())
     }
 
     pub(super) fn forget_list(&mut self) {
@@ -379,13 +380,13 @@ pub struct ListPatch {
 }
 
 impl ListPatch {
-    pub fn fields(self) -> Vec<(&'static str, Value)> {
-        vec![
-            ("reset", self.reset.into()),
-            ("loaded", self.loaded.into()),
-            ("upserts", self.upserts.into()),
-            ("removes", list(self.removes.into_iter().map(Value::from))),
-        ]
+    pub fn fields(self) -> Object {
+        fields! {
+            "reset": self.reset,
+            "loaded": self.loaded,
+            "upserts": self.upserts,
+            "removes": list(self.removes.into_iter().map(Value::from)),
+        }
     }
 
     pub fn from_value(value: &Value) -> Option<Self> {

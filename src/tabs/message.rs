@@ -2,7 +2,7 @@
 
 use crate::{
     health::ConnectionStatus,
-    json::{Value, list, number, object, owned, text},
+    json::{Object, Value, fields, list, number, owned, text},
     message::{MessageId, StoredMessage},
     outbox::RowState,
     sync::ListPatch,
@@ -72,100 +72,93 @@ pub enum TabMessage {
 impl TabMessage {
     pub fn to_value(&self) -> Value {
         let (name, mut fields) = match self {
-            TabMessage::Ping => ("ping", Vec::new()),
+            TabMessage::Ping => ("ping", Object::default()),
             TabMessage::Status(Leader { status, visible, polling, generation }) => (
                 "status",
-                vec![
-                    ("status", status.as_str().into()),
-                    ("visible", (*visible).into()),
-                    ("polling", (*polling).into()),
-                    ("generation", (*generation).into()),
-                ],
+                fields! {
+                    "status": status.as_str(),
+                    "visible": *visible,
+                    "polling": *polling,
+                    "generation": *generation,
+                },
             ),
-            TabMessage::Yield => ("yield", Vec::new()),
-            TabMessage::Left => ("left", Vec::new()),
-            TabMessage::Enqueued => ("enqueued", Vec::new()),
-            TabMessage::Changed => ("changed", Vec::new()),
-            TabMessage::Sent { message } => ("sent", vec![("row", message.to_row())]),
+            TabMessage::Yield => ("yield", Object::default()),
+            TabMessage::Left => ("left", Object::default()),
+            TabMessage::Enqueued => ("enqueued", Object::default()),
+            TabMessage::Changed => ("changed", Object::default()),
+            TabMessage::Sent { message } => ("sent", fields! { "row": message.to_row() }),
             TabMessage::TakenBack { conversation_id, id } => {
-                ("taken_back", vec![("conversation_id", conversation_id.as_str().into()), ("id", id.as_str().into())])
+                ("taken_back", fields! { "conversation_id": conversation_id.as_str(), "id": id.as_str() })
             }
-            TabMessage::Follow => ("follow", Vec::new()),
+            TabMessage::Follow => ("follow", Object::default()),
             TabMessage::Rows { generation, all, rows } => {
                 let rows = list(rows.iter().map(|(key, state)| state.to_value(*key)));
-                ("rows", vec![("generation", (*generation).into()), ("all", (*all).into()), ("rows", rows)])
+                ("rows", fields! { "generation": *generation, "all": *all, "rows": rows })
             }
-            TabMessage::Open { conversation_id } => {
-                ("open", vec![("conversation_id", conversation_id.as_str().into())])
-            }
+            TabMessage::Open { conversation_id } => ("open", fields! { "conversation_id": conversation_id.as_str() }),
             TabMessage::Screen { from, conversations } => {
                 let conversations = list(conversations.iter().map(|id| id.as_str().into()));
-                ("screen", vec![("from", (*from).into()), ("conversations", conversations)])
+                ("screen", fields! { "from": *from, "conversations": conversations })
             }
             TabMessage::People { generation, conversation_id, people } => {
                 let person = |(user_id, typing): &(String, bool)| {
-                    object(vec![("user_id", user_id.as_str().into()), ("typing", (*typing).into())])
+                    fields! { "user_id": user_id.as_str(), "typing": *typing }.into()
                 };
                 let people = list(people.iter().map(person));
-                let conversation_id = conversation_id.as_str().into();
+                let conversation_id = conversation_id.as_str();
                 (
                     "people",
-                    vec![
-                        ("generation", (*generation).into()),
-                        ("conversation_id", conversation_id),
-                        ("people", people),
-                    ],
+                    fields! {
+                        "generation": *generation,
+                        "conversation_id": conversation_id,
+                        "people": people,
+                    },
                 )
             }
             TabMessage::Typing { conversation_id, on } => {
-                ("typing", vec![("conversation_id", conversation_id.as_str().into()), ("on", (*on).into())])
+                ("typing", fields! { "conversation_id": conversation_id.as_str(), "on": *on })
             }
             TabMessage::Read { conversation_id, incarnation, seq } => (
                 "read",
-                vec![
-                    ("conversation_id", conversation_id.as_str().into()),
-                    ("incarnation", incarnation.as_str().into()),
-                    ("seq", (*seq).into()),
-                ],
+                fields! {
+                    "conversation_id": conversation_id.as_str(),
+                    "incarnation": incarnation.as_str(),
+                    "seq": *seq,
+                },
             ),
             TabMessage::AskOlder { conversation_id, before } => {
-                ("ask_older", vec![("conversation_id", conversation_id.as_str().into()), ("before", (*before).into())])
+                ("ask_older", fields! { "conversation_id": conversation_id.as_str(), "before": *before })
             }
             TabMessage::Older { conversation_id, before, answer, error } => (
                 "older",
-                vec![
-                    ("conversation_id", conversation_id.as_str().into()),
-                    ("before", (*before).into()),
-                    ("answer", answer.clone()),
-                    ("error", from_error(error)),
-                ],
+                fields! {
+                    "conversation_id": conversation_id.as_str(),
+                    "before": *before,
+                    "answer": answer.clone(),
+                    "error": from_error(error),
+                },
             ),
             TabMessage::Problem { generation, conversation_id, error } => {
-                let conversation_id = conversation_id.as_str().into();
+                let conversation_id = conversation_id.as_str();
                 let error = from_error(error);
-                (
-                    "problem",
-                    vec![("generation", (*generation).into()), ("conversation_id", conversation_id), ("error", error)],
-                )
+                ("problem", fields! { "generation": *generation, "conversation_id": conversation_id, "error": error })
             }
             TabMessage::ListProblem { generation, error } => {
-                ("list_problem", vec![("generation", (*generation).into()), ("error", from_error(error))])
+                ("list_problem", fields! { "generation": *generation, "error": from_error(error) })
             }
-            TabMessage::List => ("list", Vec::new()),
+            TabMessage::List => ("list", Object::default()),
             TabMessage::Listed { generation, patch } => {
                 let mut fields = ListPatch::clone(patch).fields();
-                fields.push(("generation", (*generation).into()));
+                fields.set("generation", *generation);
                 ("listed", fields)
             }
-            TabMessage::Act { from, op, act } => {
-                ("act", vec![("from", (*from).into()), ("op", (*op).into()), ("act", act.clone())])
-            }
+            TabMessage::Act { from, op, act } => ("act", fields! { "from": *from, "op": *op, "act": act.clone() }),
             TabMessage::Acted { from, op, error } => {
-                ("acted", vec![("from", (*from).into()), ("op", (*op).into()), ("error", from_error(error))])
+                ("acted", fields! { "from": *from, "op": *op, "error": from_error(error) })
             }
         };
-        fields.push(("t", name.into()));
-        object(fields)
+        fields.set("t", name);
+        fields.into()
     }
 
     /// Another version of the package may speak here: what is not understood is `None`.
@@ -248,9 +241,7 @@ impl TabMessage {
 }
 
 fn from_error(error: &Option<(String, String)>) -> Value {
-    let fields = |(code, message): &(String, String)| {
-        object(vec![("code", code.as_str().into()), ("message", message.as_str().into())])
-    };
+    let fields = |(code, message): &(String, String)| fields! { "code": code.as_str(), "message": message.as_str() };
     error.as_ref().map(fields).into()
 }
 

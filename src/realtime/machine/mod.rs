@@ -14,7 +14,7 @@ use super::channel::{Channel, Phase};
 use super::codec;
 use super::token::Tokens;
 use super::types::{ChannelConfig, Config, Event, Input, Output, Reason, SocketState};
-use crate::{json::object, text::url_encoded};
+use crate::{json::fields, text::url_encoded};
 
 const TOPIC_PREFIX: &str = "realtime:";
 const HEARTBEAT_TOPIC: &str = "phoenix";
@@ -337,7 +337,7 @@ impl Realtime {
         }
         for (topic, join_ref) in pushes {
             let reference = self.next_ref();
-            let payload = object(vec![("access_token", jwt.as_str().into())]);
+            let payload = fields! { "access_token": jwt.as_str() }.into();
             self.send(&topic, Some(join_ref), reference, "access_token", payload);
         }
     }

@@ -1,7 +1,7 @@
 //! What goes out beside joins and heartbeats: that we are here, and broadcasts to the others on a channel.
 
 use super::Realtime;
-use crate::json::{Value, empty_object, object};
+use crate::json::{Object, Value, empty_object, fields};
 
 /// The server closes a channel at the sixth presence call of a client within this time. One is left over for whoever
 /// else uses the key.
@@ -11,7 +11,7 @@ const CALLS: usize = 4;
 impl Realtime {
     /// To the others on a ready channel, and to nobody without one. Nothing says whether it arrives.
     pub fn broadcast(&mut self, topic: &str, event: &str, payload: Value) {
-        let payload = vec![("type", "broadcast".into()), ("event", event.into()), ("payload", payload)];
+        let payload = fields! { "type": "broadcast", "event": event, "payload": payload };
         self.push(topic, "broadcast", payload);
     }
 
@@ -25,7 +25,7 @@ impl Realtime {
             channel.tracked = true;
             let topic = topic.clone();
             self.tracks.push(now);
-            let payload = vec![("type", "presence".into()), ("event", "track".into()), ("payload", empty_object())];
+            let payload = fields! { "type": "presence", "event": "track", "payload": empty_object() };
             self.push(&topic, "presence", payload);
         }
     }
@@ -35,10 +35,10 @@ impl Realtime {
         self.tracks.first().filter(|_| waits).map(|at| at + WINDOW_MS)
     }
 
-    fn push(&mut self, topic: &str, event: &str, payload: Vec<(&str, Value)>) {
+    fn push(&mut self, topic: &str, event: &str, payload: Object) {
         let Some(channel) = self.channels.get(topic).filter(|channel| channel.is_ready()) else { return };
         let join_ref = channel.join_ref();
         let reference = self.next_ref();
-        self.send(topic, join_ref, reference, event, object(payload));
+        self.send(topic, join_ref, reference, event, payload.into());
     }
 }

@@ -24,8 +24,8 @@ pub fn values(data: &[u8]) {
     }
     survives(&value, Envelope::from_record, |envelope| {
         let mut fields = envelope.fields();
-        fields.push(("created_at", envelope.created_at.into()));
-        surechat::json::object(fields)
+        fields.set("created_at", envelope.created_at);
+        fields.into()
     });
 }
 
