@@ -396,25 +396,29 @@ impl Engine {
             return None;
         }
         let leading = self.role.generation().is_some();
-        let only = |wanted: bool, at: u64| wanted.then_some(at);
         let wants_token = self.wants_token();
-        [
-            (if let Phase::Identifying { until } = self.phase { Some(until) } else { None }, DeadlineReason::Identity),
-            (only(wants_token, self.session.deadline()), DeadlineReason::Token),
-            (self.reloads.iter().map(|reload| reload.until).min(), DeadlineReason::Call),
-            (self.history_deadline(), DeadlineReason::Call),
-            (self.attempt_at().filter(|_| leading && !self.reading_outbox && !wants_token), DeadlineReason::Attempt),
-            (self.sync.deadline().filter(|_| self.syncs() && self.cursors_read && !wants_token), DeadlineReason::Sync),
-            (only(self.syncs() && self.receipt_waits() && !wants_token, self.ack_not_before), DeadlineReason::Receipts),
-            (self.beat_deadline(), DeadlineReason::Beat),
-            (self.away, DeadlineReason::Beat),
-            (only(self.waits_for_storage(), self.store_not_before), DeadlineReason::Storage),
-            (self.people_deadline(), DeadlineReason::People),
-            (self.realtime.poll_timeout().map(|(at, _)| at), DeadlineReason::Realtime),
-        ]
-        .into_iter()
-        .filter_map(|(at, reason)| Some((at?, reason)))
-        .min_by_key(|(at, _)| *at)
+        let mut first: Option<(u64, DeadlineReason)> = None;
+        let mut add = |wanted: bool, at: Option<u64>, reason: DeadlineReason| {
+            if let Some(at) = at.filter(|at| wanted && first.is_none_or(|(before, _)| *at < before)) {
+                first = Some((at, reason));
+            }
+        };
+        if let Phase::Identifying { until } = self.phase {
+            add(true, Some(until), DeadlineReason::Identity);
+        }
+        add(wants_token, Some(self.session.deadline()), DeadlineReason::Token);
+        add(true, self.reloads.iter().map(|reload| reload.until).min(), DeadlineReason::Call);
+        add(true, self.history_deadline(), DeadlineReason::Call);
+        add(leading && !self.reading_outbox && !wants_token, self.attempt_at(), DeadlineReason::Attempt);
+        add(self.syncs() && self.cursors_read && !wants_token, self.sync.deadline(), DeadlineReason::Sync);
+        let acks = self.syncs() && !wants_token && self.receipt_waits();
+        add(acks, Some(self.ack_not_before), DeadlineReason::Receipts);
+        add(true, self.beat_deadline(), DeadlineReason::Beat);
+        add(true, self.away, DeadlineReason::Beat);
+        add(self.waits_for_storage(), Some(self.store_not_before), DeadlineReason::Storage);
+        add(true, self.people_deadline(), DeadlineReason::People);
+        add(true, self.realtime.poll_timeout().map(|(at, _)| at), DeadlineReason::Realtime);
+        first
     }
 
     fn on_command(&mut self, command: Command) {

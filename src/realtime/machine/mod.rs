@@ -195,30 +195,39 @@ impl Realtime {
         if !self.running {
             return None;
         }
-        let socket = match &self.link {
-            Link::Idle => return None,
-            Link::Down { retry_at } => Some((*retry_at, Reason::Reconnect)),
-            Link::AwaitingToken => None,
-            Link::Connecting { limit } => Some((*limit, Reason::ConnectLimit)),
-            Link::Open { next_beat, .. } => Some((*next_beat, Reason::Heartbeat)),
-        };
-        let beat = match &self.link {
-            Link::Open { awaited, .. } => awaited.as_ref().map(|beat| (beat.limit, Reason::HeartbeatLimit)),
-            _ => None,
-        };
-        let open = matches!(self.link, Link::Open { .. });
-        let channels = self.channels.values().filter_map(|channel| {
-            match channel.phase {
-                Phase::Later { at } => Some((at, Reason::Join)),
-                Phase::Joining { limit, .. } => Some((limit, Reason::JoinLimit)),
-                Phase::Settling { limit, .. } => Some((limit, Reason::ReadyLimit)),
-                Phase::Due | Phase::Ready { .. } | Phase::Refused { .. } => None,
+        let mut first: Option<(u64, Reason)> = None;
+        let mut add = |at: u64, reason: Reason| {
+            if first.is_none_or(|(before, _)| at < before) {
+                first = Some((at, reason));
             }
-            .filter(|_| open)
-        });
-        let token = self.tokens.poll_timeout(self.any_joined()).map(|at| (at, Reason::Token));
-        let track = self.next_track().filter(|_| open).map(|at| (at, Reason::Presence));
-        socket.into_iter().chain(beat).chain(channels).chain(track).chain(token).min_by_key(|(at, _)| *at)
+        };
+        match &self.link {
+            Link::Idle => return None,
+            Link::Down { retry_at } => add(*retry_at, Reason::Reconnect),
+            Link::AwaitingToken => {}
+            Link::Connecting { limit } => add(*limit, Reason::ConnectLimit),
+            Link::Open { next_beat, awaited, .. } => {
+                add(*next_beat, Reason::Heartbeat);
+                if let Some(beat) = awaited {
+                    add(beat.limit, Reason::HeartbeatLimit);
+                }
+                for channel in self.channels.values() {
+                    match channel.phase {
+                        Phase::Later { at } => add(at, Reason::Join),
+                        Phase::Joining { limit, .. } => add(limit, Reason::JoinLimit),
+                        Phase::Settling { limit, .. } => add(limit, Reason::ReadyLimit),
+                        Phase::Due | Phase::Ready { .. } | Phase::Refused { .. } => {}
+                    }
+                }
+                if let Some(at) = self.next_track() {
+                    add(at, Reason::Presence);
+                }
+            }
+        }
+        if let Some(at) = self.tokens.poll_timeout(self.any_joined()) {
+            add(at, Reason::Token);
+        }
+        first
     }
 
     pub fn poll_output(&mut self) -> Option<Output> {
