@@ -5,11 +5,12 @@ use std::{
     rc::Rc,
 };
 
+use gloo_net::http::Response;
 use gloo_timers::callback::Timeout;
 use js_sys::{Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{AbortController, Headers, Response};
+use web_sys::{AbortController, Headers};
 
 use super::timer::LONGEST_MS;
 use crate::rest::{HttpError, HttpRequest, HttpResponse};
@@ -85,12 +86,12 @@ async fn exchange(http: &HttpRequest, controller: &AbortController) -> Answer {
 }
 
 async fn ask(http: &HttpRequest, controller: &AbortController) -> Result<HttpResponse, JsValue> {
-    let response: Response = JsFuture::from(begin(http, Some(controller))?).await?.unchecked_into();
-    let header = |name: &str| response.headers().get(name).ok().flatten();
-    let retry_after_ms = header("retry-after").and_then(|text| delay_ms(&text, js_sys::Date::now()));
-    let date = header("date").map(|text| js_sys::Date::parse(&text));
+    let response = JsFuture::from(begin(http, Some(controller))?).await?;
+    let response = Response::from(response.unchecked_into::<web_sys::Response>());
+    let retry_after_ms = response.headers().get("retry-after").and_then(|text| delay_ms(&text, js_sys::Date::now()));
+    let date = response.headers().get("date").map(|text| js_sys::Date::parse(&text));
     let date_ms = date.filter(|ms| *ms >= 0.0).map(|ms| ms as u64);
-    let body = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
+    let body = response.text().await.map_err(|_| JsValue::NULL)?;
     Ok(HttpResponse { status: response.status(), retry_after_ms, date_ms, body })
 }
 

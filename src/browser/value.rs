@@ -1,26 +1,15 @@
 //! JSON values across the border, the one type that crosses it, and the browser's own `JSON`.
 
 use js_sys::{Array, JSON, JsString, Object, Reflect};
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::{JsCast, JsError, JsValue};
 
 use crate::json::{self, Value};
 
 /// Plain objects, arrays, numbers and `null`.
 pub fn to_js(value: &Value) -> JsValue {
-    match value {
-        Value::Null => JsValue::NULL,
-        Value::Bool(value) => (*value).into(),
-        Value::Number(number) => (*number).into(),
-        Value::String(text) => text.into(),
-        Value::Array(items) => items.iter().map(to_js).collect::<Array>().into(),
-        Value::Object(fields) => {
-            let object = Object::new();
-            for (name, value) in fields.fields() {
-                let _ = Reflect::set(&object, &name.into(), &to_js(value));
-            }
-            object.into()
-        }
-    }
+    value.serialize(&Serializer::json_compatible()).unwrap_or(JsValue::NULL)
 }
 
 /// Deeper than anybody means it, and safe on a small stack.
