@@ -16,6 +16,12 @@ pub fn url_encoded(text: &str) -> String {
     encoded
 }
 
+/// Before and behind the first such byte, which is of ASCII. The standard library's search would weigh ten times as much.
+pub fn split_once(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|other| other == byte)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
 /// The last `count` decimal digits, with zeros in front.
 pub fn push_digits(text: &mut String, number: u64, count: u32) {
     for place in (0..count).rev() {
@@ -38,6 +44,13 @@ mod tests {
     fn what_means_something_in_a_url_is_encoded() {
         assert_eq!(url_encoded("a-Z_0.9~"), "a-Z_0.9~");
         assert_eq!(url_encoded("a b&c=ä"), "a%20b%26c%3D%C3%A4");
+    }
+
+    #[test]
+    fn a_text_is_split_where_the_byte_is_first() {
+        assert_eq!(split_once("ä.b.c", b'.'), Some(("ä", "b.c")));
+        assert_eq!(split_once(".", b'.'), Some(("", "")));
+        assert_eq!(split_once("äb", b'.'), None);
     }
 
     #[test]

@@ -37,13 +37,13 @@ pub fn check(conversation_id: &str, content: &str, message_type: &str, metadata:
     if content.len() > MAX_CONTENT_BYTES {
         return Err(rejection("message_too_large", "the message is longer than 65536 bytes"));
     }
-    if content.contains('\0') || message_type.contains('\0') {
+    if has_nul(content) || has_nul(message_type) {
         return Err(rejection("invalid_text", "the text has a NUL character"));
     }
     if message_type.is_empty() || message_type.chars().count() > MAX_MESSAGE_TYPE_CHARS {
         return Err(rejection("invalid_text", "the message type is empty or longer than 64 characters"));
     }
-    if metadata.as_object().is_none() || has_nul(metadata) {
+    if metadata.as_object().is_none() || nul_within(metadata) {
         return Err(rejection("invalid_metadata", "the metadata is not a plain JSON object without NUL characters"));
     }
     if json_weight(metadata) > MAX_METADATA_BYTES {
@@ -53,7 +53,7 @@ pub fn check(conversation_id: &str, content: &str, message_type: &str, metadata:
 }
 
 pub fn check_conversation(id: &str) -> Result<(), Rejection> {
-    if id.is_empty() || id.contains('\0') || id.chars().count() > MAX_CONVERSATION_ID_CHARS {
+    if id.is_empty() || has_nul(id) || id.chars().count() > MAX_CONVERSATION_ID_CHARS {
         return Err(rejection(
             "invalid_conversation",
             "the conversation id is empty or not a text of at most 200 characters",
@@ -62,11 +62,15 @@ pub fn check_conversation(id: &str) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn has_nul(value: &Value) -> bool {
+fn has_nul(text: &str) -> bool {
+    text.bytes().any(|byte| byte == 0)
+}
+
+fn nul_within(value: &Value) -> bool {
     match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(object) => object.fields().iter().any(|(key, field)| key.contains('\0') || has_nul(field)),
+        Value::String(text) => has_nul(text),
+        Value::Array(items) => items.iter().any(nul_within),
+        Value::Object(object) => object.fields().iter().any(|(key, field)| has_nul(key) || nul_within(field)),
         _ => false,
     }
 }

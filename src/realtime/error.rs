@@ -1,5 +1,7 @@
 //! Why the server refused a channel, and what is done about it: this table is the documentation.
 
+use crate::text::split_once;
+
 /// Told apart by the code in front of the server's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinError {
@@ -40,7 +42,7 @@ pub enum Retry {
 impl JoinError {
     /// `reason` of a join's error reply: `"<Code>: words"`.
     pub fn from_reason(reason: &str) -> Self {
-        let code = reason.split(':').next().unwrap_or_default().trim();
+        let code = split_once(reason, b':').map_or(reason, |(code, _)| code).trim();
         match code {
             "InvalidJWTExpiration" => JoinError::TokenExpired,
             // One code for "has expired" and for missing claims.

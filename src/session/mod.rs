@@ -4,7 +4,10 @@
 //! under another name. Freshness is `exp - iat` counted from the token's receipt, since a device's
 //! clock lies. Secrets stay in memory.
 
-use crate::json::{self, number, owned};
+use crate::{
+    json::{self, number, owned},
+    text::split_once,
+};
 
 /// A token is asked for anew this long before it expires.
 const EXPIRY_MARGIN_MS: u64 = 60_000;
@@ -28,7 +31,8 @@ pub struct Claims {
 
 /// `None` for what is no JWT of a signed-in user.
 pub fn read_claims(jwt: &str) -> Option<Claims> {
-    let payload = decode_base64url(jwt.split('.').nth(1)?)?;
+    let (_, rest) = split_once(jwt, b'.')?;
+    let payload = decode_base64url(split_once(rest, b'.').map_or(rest, |(payload, _)| payload))?;
     let claims = json::parse_bytes(&payload)?;
     let lifetime_ms = match (number(&claims, "exp"), number(&claims, "iat")) {
         (Some(exp), Some(iat)) if exp > iat => (exp - iat).saturating_mul(1_000),
