@@ -51,10 +51,12 @@ impl Sent {
     }
 }
 
-/// Server rows of these kinds of content stay refused whatever the weather.
-pub const HOPELESS: [&str; 2] = [crate::server::REFUSED, POISON];
+/// What was refused with such content may stay refused whatever the weather.
+pub const HOPELESS: [&str; 3] = [crate::server::REFUSED, POISON, STUMBLE];
 /// Content that fails its whole request.
 pub const POISON: &str = "poison";
+/// The same with a 5xx of the database's, which may pass.
+pub const STUMBLE: &str = "stumble";
 
 impl Reference {
     pub fn asked(&mut self, id: &str, sent: Sent) {

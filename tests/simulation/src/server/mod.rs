@@ -98,6 +98,8 @@ pub struct Rules {
     pub row: Option<(usize, RowFault)>,
     /// A row of this content fails the whole request: a constraint of the app's, an oversized value.
     pub poison: Option<&'static str>,
+    /// Over a row of this content the database stumbles, for no fault of anybody's.
+    pub stumble: Option<&'static str>,
     /// The largest body that is let through.
     pub max_body: Option<usize>,
     /// What was committed after this is not seen by a sync yet.

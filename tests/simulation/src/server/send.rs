@@ -27,8 +27,14 @@ struct Sent<'a> {
 impl Server {
     pub(super) fn send(&mut self, now: Time, user: &str, batch: &Value, rules: &Rules) -> HttpResponse {
         let Some(batch) = batch.as_array() else { return respond(400, &error("22023")) };
-        if rules.poison.is_some_and(|poison| batch.iter().any(|item| text(item, "content") == Some(poison))) {
+        let carries = |content: Option<&str>| {
+            content.is_some_and(|content| batch.iter().any(|item| text(item, "content") == Some(content)))
+        };
+        if carries(rules.poison) {
             return respond(400, &error("22P05"));
+        }
+        if carries(rules.stumble) {
+            return respond(500, &error("XX000"));
         }
         let mut stopped: Vec<&str> = Vec::new();
         let mut answers = Vec::new();
