@@ -25,6 +25,18 @@ async function open(role, booking) {
 const untilSync = ({ page }, state, timeout) => page.locator(`.message-area[data-sync='${state}']`).waitFor({ timeout })
 const strip = ({ page }) => page.getByText('Live updates are out of reach')
 
+/** The client writes, from elsewhere. */
+async function say(booking, content) {
+  const { client } = world.users
+  const body = { expected_user: client.id, batch: [{ id: crypto.randomUUID(), conversation_id: booking, content }] }
+  const answer = await fetch(`${world.stack.url}/rest/v1/rpc/chat_send`, {
+    method: 'POST',
+    headers: { apikey: world.apiKey, authorization: `Bearer ${await world.tokenFor(client.id)}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  assert.equal(answer.status, 200)
+}
+
 test('sockets are refused for good: messages both ways within the polling period, and then live again', async () => {
   const booking = await addBooking(world)
   const { id } = world.faults.add({ kind: 'refuse_sockets' })
@@ -63,14 +75,7 @@ test('sockets open and are silent: the same', async () => {
   world.faults.add({ kind: 'half_open' })
   world.faults.add({ kind: 'cut_sockets' })
   await untilSync(operator, 'polling', 60_000)
-  const { client } = world.users
-  const body = { expected_user: client.id, batch: [{ id: crypto.randomUUID(), conversation_id: booking, content: 'asked for' }] }
-  const answer = await fetch(`${world.stack.url}/rest/v1/rpc/chat_send`, {
-    method: 'POST',
-    headers: { apikey: world.apiKey, authorization: `Bearer ${await world.tokenFor(client.id)}`, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  })
-  assert.equal(answer.status, 200)
+  await say(booking, 'asked for')
   await operator.message('asked for').waitFor({ timeout: POLL_MS })
   world.faults.clear()
   await untilSync(operator, 'live', BACK_MS)
@@ -98,6 +103,23 @@ for (const [what, fault] of Object.entries({
     await untilSync(operator, 'live', 60_000 + 30_000)
   })
 }
+
+test('Realtime is switched off: said so, messages both ways, and it is left alone', async () => {
+  const booking = await addBooking(world)
+  world.faults.add({ kind: 'refuse_joins', reason: 'RealtimeDisabledForTenant: Realtime disabled for this tenant' })
+  const operator = await open('operator', booking)
+  await untilSync(operator, 'polling', 30_000)
+  await strip(operator).waitFor()
+  const joins = () => world.faults.list().hits.refuse_joins
+  const before = joins()
+  await operator.write('goes out')
+  await operator.untilShown('goes out', 'sent')
+  await say(booking, 'comes in')
+  await operator.message('comes in').waitFor({ timeout: POLL_MS })
+  await assertStored(world, booking, ['goes out', 'comes in'])
+  assert.deepEqual(await operator.connectionStates(), ['connecting', 'reconnecting'])
+  assert.equal(joins(), before, 'nobody joins again for minutes')
+})
 
 test('the topic of the conversation alone is refused for its limits: the messages stay live', async () => {
   const booking = await addBooking(world)

@@ -63,7 +63,7 @@ test('a sender who was away when the receipts came sees them right after reconne
   await sender.untilAre(['Read this while I am away'], ['sent'])
   const began = Date.now()
   await context.setOffline(false)
-  await sender.untilAre(['Read this while I am away'], ['read'])
+  await sender.untilAre(['Read this while I am away'], ['read'], 5)
   t.diagnostic(`read ${Date.now() - began} ms after the network was back`)
 })
 
