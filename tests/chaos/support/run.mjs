@@ -21,8 +21,6 @@ const ANSWER_SECONDS = 10
 const VIEW_SECONDS = 75
 const LOOK_MS = 250
 
-const SEND = '/rest/v1/rpc/chat_send'
-
 const now = () => performance.now()
 
 /** A tab with the page in it, which is another one after a reload. */
@@ -284,7 +282,7 @@ export class Run {
       wrongViews: last.wrong,
       seconds: this.seconds,
       limit: this.#limit,
-      requests: this.stack.faults.list().requests[SEND] ?? 0,
+      requests: Object.values(this.stack.faults.list().requests).reduce((sum, count) => sum + count, 0),
     }
   }
 }
