@@ -4,7 +4,7 @@
 use litemap::LiteMap;
 
 use crate::{
-    json::{Value, object},
+    json::{Value, fields},
     message::{DeliveryStatus, Envelope, Failure, Kind, MessageId, StoredMessage, iso8601},
     outbox::RowState,
 };
@@ -301,44 +301,44 @@ pub fn tick(seq: u64, delivered: u64, read: u64) -> DeliveryStatus {
 /// A stored row as JavaScript shows it.
 pub fn show_stored(message: &StoredMessage, user_id: &str, delivered: u64, read: u64) -> Value {
     let own = message.sender_id.as_deref() == Some(user_id);
-    let mut view = vec![
-        ("id", message.id.as_str().into()),
-        ("conversation_id", message.conversation_id.as_str().into()),
-        ("seq", message.seq.into()),
-        ("sender_id", message.sender_id.as_deref().into()),
-        ("sender_role", message.sender_role.as_str().into()),
-        ("content", message.content.as_str().into()),
-        ("message_type", message.message_type.as_str().into()),
-        ("metadata", message.metadata.clone()),
-        ("created_at", message.created_at.as_str().into()),
-        ("edited_at", message.edited_at.as_deref().into()),
-        ("deleted_at", message.deleted_at.as_deref().into()),
-        ("retry_count", 0.into()),
-    ];
+    let mut view = fields! {
+        "id": message.id.as_str(),
+        "conversation_id": message.conversation_id.as_str(),
+        "seq": message.seq,
+        "sender_id": message.sender_id.as_deref(),
+        "sender_role": message.sender_role.as_str(),
+        "content": message.content.as_str(),
+        "message_type": message.message_type.as_str(),
+        "metadata": message.metadata.clone(),
+        "created_at": message.created_at.as_str(),
+        "edited_at": message.edited_at.as_deref(),
+        "deleted_at": message.deleted_at.as_deref(),
+        "retry_count": 0,
+    };
     if own {
-        view.push(("delivery_status", tick(message.seq, delivered, read).as_str().into()));
+        view.set("delivery_status", tick(message.seq, delivered, read).as_str());
     }
-    object(view)
+    view.into()
 }
 
 /// An outbox row as JavaScript shows it.
 pub fn show_pending(row: &Pending, user_id: &str, own_role: &str) -> Value {
     let envelope = &row.envelope;
-    let mut view = vec![
-        ("id", envelope.id.as_str().into()),
-        ("conversation_id", envelope.conversation_id.as_str().into()),
-        ("seq", Value::Null),
-        ("sender_id", user_id.into()),
-        ("sender_role", own_role.into()),
-        ("content", envelope.content.as_str().into()),
-        ("message_type", envelope.message_type.as_str().into()),
-        ("metadata", envelope.metadata.clone()),
-        ("created_at", iso8601(envelope.created_at).into()),
-        ("edited_at", Value::Null),
-        ("deleted_at", Value::Null),
-    ];
-    view.extend(show_state(row));
-    object(view)
+    let mut view = fields! {
+        "id": envelope.id.as_str(),
+        "conversation_id": envelope.conversation_id.as_str(),
+        "seq": Value::Null,
+        "sender_id": user_id,
+        "sender_role": own_role,
+        "content": envelope.content.as_str(),
+        "message_type": envelope.message_type.as_str(),
+        "metadata": envelope.metadata.clone(),
+        "created_at": iso8601(envelope.created_at),
+        "edited_at": Value::Null,
+        "deleted_at": Value::Null,
+    };
+    show_state(row).into_iter().for_each(|(name, value)| view.set(name, value));
+    view.into()
 }
 
 /// How far a row of the outbox got.
