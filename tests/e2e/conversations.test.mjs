@@ -207,24 +207,24 @@ describe('the list of 500 bookings', () => {
   })
 })
 
-test('two pages, one asleep for 500 messages, then awake: caught up', async (t) => {
+test('two pages, one offline for 500 messages: caught up', async (t) => {
   const id = await addBooking(world)
   const contexts = [await world.browser.newContext(), await world.browser.newContext()]
-  const asleep = await openList(contexts[0], { conversation: id })
+  const behind = await openList(contexts[0], { conversation: id })
   const awake = await openChat(world, contexts[1], { user: world.users.client, conversation: id })
-  await asleep.untilList('it is live', isLive)
+  await behind.untilList('it is live', isLive)
   await awake.untilConnected()
   const texts = Array.from({ length: 500 }, (_, n) => `Message ${n + 1}`)
   await offline(contexts[0], async () => {
     await awake.page.evaluate((texts) => Promise.all(texts.map((text) => window.send(text).sent)).then(() => {}), texts)
-    asleep.syncs.length = 0
+    behind.syncs.length = 0
   })
   const begun = performance.now()
-  await asleep.chat.untilTexts(texts)
+  await behind.chat.untilTexts(texts)
   const ms = performance.now() - begun
-  t.diagnostic(`asleep for 500 messages: caught up after ${ms.toFixed(0)} ms with ${asleep.syncs.length} requests, ` +
-    asleep.syncs.map(({ sent, got }) => `${sent} bytes there, ${got} back`).join('; '))
-  const list = await asleep.untilList('the list knows', (all) => lineOf(all, id)?.last_message?.content === 'Message 500')
+  t.diagnostic(`offline for 500 messages: caught up after ${ms.toFixed(0)} ms with ${behind.syncs.length} requests, ` +
+    behind.syncs.map(({ sent, got }) => `${sent} bytes there, ${got} back`).join('; '))
+  const list = await behind.untilList('the list knows', (all) => lineOf(all, id)?.last_message?.content === 'Message 500')
   assert.equal(lineOf(list, id).unread, 0, 'it stands on the screen')
   await Promise.all(contexts.map((context) => context.close()))
 })

@@ -16,6 +16,7 @@ export const CANNOT = {}
 class Tab {
   constructor(rpc, targetId, sessionId) {
     this.targetId = targetId
+    this.sessionId = sessionId
     this.call = (method, params) => rpc.call(method, params, { sessionId })
     this.browser = rpc
   }
