@@ -15,7 +15,8 @@ export const pkg = fileURLToPath(new URL('../../pkg', import.meta.url))
 // What `npm test` itself was started with would point the npm of a temporary project at this repository.
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_')))
 
-export const execute = (program, args, cwd) => execFileSync(program, args, { cwd, env, encoding: 'utf8', timeout: 300_000 })
+export const execute = (program, args, cwd, more = {}) =>
+  execFileSync(program, args, { cwd, env: { ...env, ...more }, encoding: 'utf8', timeout: 300_000 })
 
 export const temporaryFolder = () => mkdtempSync(join(tmpdir(), 'surechat-packaging-'))
 export const remove = (folder) => folder && rmSync(folder, { recursive: true, force: true })
