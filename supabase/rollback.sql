@@ -1,6 +1,7 @@
 -- Takes away what supabase/migrations/20261101000000_surechat.sql made. EVERY CONVERSATION, MESSAGE AND RECEIPT GOES
 -- WITH IT, and there is no way back but a backup or an export: supabase/templates/export-messages.sql copies everything
--- into plain tables that stay, or
+-- into plain tables that stay, and supabase/templates/restore-export.sql puts them back once the migration was applied
+-- anew. Run it right before this: what people write in between is in no export. Or
 --
 --   pg_dump "$DATABASE_URL" --data-only --table 'public.chat_*' --file chat.sql
 --

@@ -1,6 +1,6 @@
 -- Copies everything that surechat holds into three plain tables, which supabase/rollback.sql leaves alone. It deletes
 -- nothing, and stops with an error when a table of one of these names is there already: no earlier copy is overwritten.
--- What people write while it runs is in it whole or not at all.
+-- What people write while it runs is in it whole or not at all. supabase/templates/restore-export.sql puts it back.
 --
 --   psql "$DATABASE_URL" --set ON_ERROR_STOP=1 --file supabase/templates/export-messages.sql
 --

@@ -26,6 +26,10 @@ test('the package holds one .wasm, its licence, its README and what that refers 
   const named = [...readme.matchAll(/\]\(([\w/.-]+)\)/g)].map(([, path]) => path)
   assert.deepEqual(named, ['docs/ways-in.md', 'docs/errors.md'])
   for (const path of named) assert.ok(packed.files.includes(path), path)
+  assert.deepEqual(packed.files.filter((path) => path.startsWith('supabase/')).sort(), [
+    'supabase/migrations/20261101000000_surechat.sql', 'supabase/rollback.sql',
+    ...['bookings', 'export-messages', 'import-messages', 'restore-export'].map((name) => `supabase/templates/${name}.sql`),
+  ])
   const odd = packed.files.filter((path) => !/^(LICENSE|README\.md|package\.json|styles\.css|[\w-]+\.js|wasm\/surechat_bg\.wasm|types\/.+\.d\.ts|supabase\/.+\.sql|docs\/(errors|ways-in)\.md)$/.test(path))
   assert.deepEqual(odd, [])
 })
