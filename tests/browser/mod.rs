@@ -2,6 +2,7 @@
 
 mod conformance;
 mod core;
+mod corpus;
 mod http;
 mod locks;
 mod page;

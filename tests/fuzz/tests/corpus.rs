@@ -28,3 +28,14 @@ fn nothing_of_the_corpus_panics_hangs_or_loses_a_message() {
         assert!(inputs > 0, "no corpus for {name}");
     }
 }
+
+#[test]
+fn the_browser_reads_the_whole_corpus_too() {
+    let browser = include_str!("../../browser/corpus.rs");
+    for name in ["codec", "replies", "socket", "tokens", "values"] {
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name)).expect("a folder") {
+            let file = entry.expect("a readable folder").file_name().into_string().expect("a plain name");
+            assert!(browser.contains(&format!("\"{file}\"")), "tests/browser/corpus.rs does not name {name}/{file}");
+        }
+    }
+}
