@@ -78,6 +78,7 @@ export class Faults {
     if (['delay_ready', 'restart'].includes(kind) && !(options.ms >= 0)) throw new TypeError(`a ${kind} fault needs ms`)
     if (kind === 'refuse_joins' && typeof options.reason !== 'string') throw new TypeError('a refuse_joins fault needs a reason')
     if (kind === 'limit' && !LIMITS.some((name) => options[name] >= 0)) throw new TypeError(`a limit is one of ${LIMITS.join(', ')}`)
+    if (kind === 'limit' && !((options.seconds ?? 1) >= 1 && (options.seconds ?? 1) <= 60)) throw new TypeError('a limit is over 1 to 60 seconds')
     if (!Number.isInteger(seed)) throw new TypeError('a seed is a whole number')
     const fault = { id: String(++this.#lastId), kind, match, count, probability, user, ...options }
     if (probability < 1) {
@@ -207,6 +208,11 @@ export class Faults {
   limit(name) {
     const set = [...this.#active.values()].filter((fault) => fault.kind === 'limit' && fault[name] !== undefined)
     return Math.min(Infinity, ...set.map((fault) => fault[name]))
+  }
+
+  /** Over how many seconds a rate is taken. */
+  get limitSeconds() {
+    return Math.max(1, ...[...this.#active.values()].map((fault) => (fault.kind === 'limit' && fault.seconds) || 1))
   }
 
   /** Is this much more than the limit of that name? */

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { addManyBookings } from '../../dev/demo/lib/many-bookings.mjs'
 import { openChat } from './support/harness.mjs'
 import { until } from './support/until.mjs'
-import { addBooking, useWorld } from './support/world.mjs'
+import { addBooking, useWorld, withinLimits } from './support/world.mjs'
 
 const BOOKINGS = 500
 const BEHIND = 20
@@ -71,6 +71,7 @@ async function offline(context, work) {
 
 describe('the list of 500 bookings', () => {
   let ids, context, list
+  withinLimits(world)
 
   test('first contact: summaries alone', async (t) => {
     ids = await addManyBookings(world, BOOKINGS)

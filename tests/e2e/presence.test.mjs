@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { openDemo } from './support/demo.mjs'
-import { addBooking, assertStored, useWorld } from './support/world.mjs'
+import { addBooking, assertStored, useWorld, withinLimits } from './support/world.mjs'
 
 const world = useWorld()
+withinLimits(world)
 const contexts = []
 afterEach(async () => {
   world.faults.clear()

@@ -4,6 +4,7 @@ import { after, afterEach, before, describe, test } from 'node:test'
 import { createClient } from '@supabase/supabase-js'
 import WebSocket from 'ws'
 import { startStack } from '../../dev/stack/index.mjs'
+import { Rate } from '../../dev/stack/realtime/rate.mjs'
 import { Peer } from './recording.mjs'
 
 const BOOKING = 'b0000000-0000-4000-8000-000000000001'
@@ -61,8 +62,8 @@ async function end(peer) {
   return closing(frames.slice(-2))
 }
 
-async function official(user) {
-  const client = createClient(stack.url, stack.apiKey, { realtime: { transport: WebSocket }, accessToken: () => stack.tokenFor(user.id) })
+async function official(user, realtime = {}) {
+  const client = createClient(stack.url, stack.apiKey, { realtime: { transport: WebSocket, ...realtime }, accessToken: () => stack.tokenFor(user.id) })
   clients.push(client)
   // It joins before it has asked for a token.
   await client.realtime.setAuth()
@@ -148,10 +149,12 @@ describe('lowered limits', () => {
 
   test('the sixth presence call of a client within thirty seconds ends its channel; the official client hears CLOSED', async () => {
     const { channel } = await joined(await official(stack.users.operator), 'here', { config: { presence: { key: 'k', enabled: true } } })
+    stack.faults.add({ kind: 'limit', presenceCalls: 5 })
     for (let n = 0; n < 5; n += 1) assert.equal(await channel.track({ n }), 'ok')
     // It is never answered.
     void channel.track({ n: 5 })
     await until(() => channel.state !== 'joined', 'the end of the channel')
+    assert.equal(stack.faults.list().hits.presenceCalls, 1)
   })
 
   test('a payload that is too large: an error to who asks for an ack, and nothing from the database', async () => {
@@ -163,6 +166,16 @@ describe('lowered limits', () => {
     assert.equal(await a.channel.send({ type: 'broadcast', event: 'e', payload: { text: 'small' } }), 'ok')
     await until(() => b.events.length > 0, 'the small one')
     assert.deepEqual(b.events.map((event) => event.payload.text), ['small'])
+  })
+
+  test('a rate is the average of as many seconds as it is told', () => {
+    let seconds = 1
+    const rate = new Rate(() => seconds)
+    for (let n = 0; n < 8; n += 1) rate.count()
+    assert.equal(rate.perSecond, 8)
+    seconds = 60
+    assert.equal(rate.count(), 9 / 60)
+    assert.throws(() => stack.faults.add({ kind: 'limit', users: 1, seconds: 61 }), TypeError)
   })
 
   test('a limit needs a name, and hits are counted under it', async () => {
@@ -205,6 +218,31 @@ describe('failing without a word', () => {
     await join(alive, '1', 'open', { user: stack.users.client })
     assert.equal((await alive.next())[4].status, 'ok')
     assert.deepEqual(dead.unread, [])
+  })
+
+  test('half_open: the official client times out, and gets in when it has missed a heartbeat', async () => {
+    stack.faults.add({ kind: 'half_open' })
+    const client = await official(stack.users.operator, { timeout: 500, heartbeatIntervalMs: 1000 })
+    const states = []
+    const events = []
+    broadcasts(client.channel('open'), (event) => events.push(event)).subscribe((state) => states.push(state))
+    await until(() => states.length > 0, 'the time-out')
+    stack.faults.clear()
+    await until(() => states.includes('SUBSCRIBED'), 'the next attempt', 20)
+    assert.equal(states[0], 'TIMED_OUT')
+    await tell(1)
+    await until(() => events.length > 0, 'an event')
+  })
+
+  test('restart: the official client joins again by itself, and what was committed meanwhile is lost', async () => {
+    const { channel, events } = await joined(await official(stack.users.operator), 'open', { listen: broadcasts })
+    stack.faults.add({ kind: 'restart', ms: 600 })
+    await until(() => channel.state !== 'joined', 'the end of the socket')
+    await tell(1)
+    await until(() => channel.state === 'joined', 'the rejoin', 20)
+    await tell(2)
+    await until(() => events.length > 0, 'the second')
+    assert.deepEqual(events.map((event) => event.payload.n), [2])
   })
 
   test('restart: 1012, nobody gets in for a while, and what is committed meanwhile reaches nobody', async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expiredText, readable, writable } from './authorize.mjs'
 import { bindingId } from './changes.mjs'
+import { MAX_CALLS } from './presence.mjs'
 import { encode, encodeBroadcast, RawJson } from './protocol.mjs'
 
 const MAX_BROADCAST_BYTES = 3_000_000
@@ -164,7 +165,7 @@ export class Channel {
   async #broadcast({ ref, payload, binary }) {
     if (!(await this.#permits('broadcast'))) return
     const bytes = binary ? binary.bytes.length : Buffer.byteLength(JSON.stringify(payload))
-    const tooLarge = bytes > Math.min(MAX_BROADCAST_BYTES, this.hub.faults.limit('broadcastBytes'))
+    const tooLarge = this.hub.exceeds('broadcastBytes', bytes) || bytes > MAX_BROADCAST_BYTES
     if (this.#isOverRate()) return
     if (!tooLarge) {
       for (const channel of this.room.channels) {
@@ -179,7 +180,8 @@ export class Channel {
   async #presence({ ref, payload }) {
     const { presence } = this.room
     if (this.hub.exceeds('presencePerSecond', this.hub.rates.presence.count())) return this.#shutdown('Too many presence messages per second')
-    if (presence.overLimit(this, this.hub.faults.limit('presenceCalls'))) return this.#shutdown('Client presence rate limit exceeded')
+    const calls = presence.calls(this)
+    if (this.hub.exceeds('presenceCalls', calls) || calls > MAX_CALLS) return this.#shutdown('Client presence rate limit exceeded')
     const allowed = await this.#permits('presence')
     const event = String(payload.event).toLowerCase()
     this.#reply(ref, allowed ? 'ok' : 'error', {})

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 
-const LIMIT = { calls: 5, withinMs: 30_000 }
+/** Realtime takes as many presence calls in thirty seconds from one channel. */
+export const MAX_CALLS = 5
+const CALLS_WITHIN_MS = 30_000
 
 /** Who is present on one topic: one entry for each channel that tracks. `send(diff)` goes to everybody on the topic. */
 export class Presence {
@@ -30,12 +32,12 @@ export class Presence {
     this.send({ joins: {}, leaves: group([before]) })
   }
 
-  /** Realtime takes five presence calls in thirty seconds from one channel. */
-  overLimit(channel, limit) {
-    const since = Date.now() - LIMIT.withinMs
+  /** Counts one more, and answers how many there were lately. */
+  calls(channel) {
+    const since = Date.now() - CALLS_WITHIN_MS
     const calls = [...(this.#calls.get(channel) ?? []).filter((time) => time > since), Date.now()]
     this.#calls.set(channel, calls)
-    return calls.length > Math.min(LIMIT.calls, limit)
+    return calls.length
   }
 }
 

@@ -1,18 +1,24 @@
-const SECOND_MS = 1000
+const LONGEST_MS = 60_000
 
-/** How much happened within the last second. Realtime takes the average of a minute. */
+/** How much happens per second, on the average of as many seconds as `seconds()` says. */
 export class Rate {
   #times = []
 
+  constructor(seconds = () => 1) {
+    this.seconds = seconds
+  }
+
+  /** The same, once more has happened. */
   count() {
     const now = Date.now()
-    while (this.#times[0] <= now - SECOND_MS) this.#times.shift()
+    while (this.#times[0] <= now - LONGEST_MS) this.#times.shift()
     this.#times.push(now)
-    return this.#times.length
+    return this.perSecond
   }
 
   get perSecond() {
-    const since = Date.now() - SECOND_MS
-    return this.#times.filter((time) => time > since).length
+    const seconds = this.seconds()
+    const since = Date.now() - seconds * 1000
+    return this.#times.filter((time) => time > since).length / seconds
   }
 }

@@ -115,7 +115,7 @@ function refuseUpgrade(stream, status, body) {
 /** The Realtime endpoint: sockets, rooms (a topic, public or private), and what comes from the database. */
 export class Realtime {
   sockets = new Set()
-  rates = { joins: new Rate(), messages: new Rate(), presence: new Rate() }
+  rates = Object.fromEntries(['joins', 'messages', 'presence'].map((name) => [name, new Rate(() => this.faults.limitSeconds)]))
   #rooms = new Map()
   #server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES })
 

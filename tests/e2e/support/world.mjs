@@ -1,6 +1,6 @@
 // What every end-to-end test stands on: a local Supabase, the demo's pages, a harness page, and a browser.
 import assert from 'node:assert/strict'
-import { after, before } from 'node:test'
+import { after, afterEach, before, beforeEach } from 'node:test'
 import { startDemo } from '../../../dev/demo/server.mjs'
 import { startStack } from '../../../dev/stack/index.mjs'
 import { chromium } from '../../../scripts/setup.mjs'
@@ -31,6 +31,25 @@ export function useWorld({ stack: stackOptions, prepare = () => {} } = {}) {
     while (closing.length > 0) await closing.pop()()
   })
   return world
+}
+
+/** What Supabase publishes for its smallest plan; rates are taken over a minute. */
+const FREE_PLAN = {
+  users: 200, joinsPerSecond: 100, channelsPerSocket: 100, messagesPerSecond: 100, presencePerSecond: 20, presenceCalls: 5, broadcastBytes: 256 * 1024,
+  seconds: 60,
+}
+
+/** The tests of this suite run under these limits, and reach none. */
+export function withinLimits(world) {
+  let limit
+  beforeEach(() => {
+    limit = world.faults.add({ kind: 'limit', ...FREE_PLAN })
+  })
+  afterEach(() => {
+    const { hits } = world.faults.list()
+    world.faults.remove(limit.id)
+    assert.deepEqual(Object.keys(FREE_PLAN).filter((name) => hits[name] > 0), [], 'limits that were reached')
+  })
 }
 
 /** A booking of the operator and the client, and so a conversation; answers its id. */
