@@ -1,5 +1,6 @@
 // After the last tab: the app's own service worker sends what is unsent when the browser wakes it.
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { openChat, STORED } from './support/harness.mjs'
 import { until } from './support/until.mjs'
@@ -119,4 +120,73 @@ test('the token is kept only while the option is on, and not after signing out',
   await until('the token is forgotten', async () => !(await databases(off.page)).includes(tokenDatabase()))
   await off.sendAndWait('Without it')
   assert.ok(!(await databases(off.page)).includes(tokenDatabase()))
+})
+
+/** The golden file of the kept token, for this project and this token. */
+async function keptToken(token) {
+  const golden = await readFile(new URL('../golden/access-token.json', import.meta.url), 'utf8')
+  return JSON.parse(golden.replace('<project>', new URL(world.stack.url).host).replace('<access token>', token))
+}
+
+/** What lies in the database of that name, whoever wrote it. */
+const contentsOf = (page, database) => page.evaluate(async (database) => {
+  const settled = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+  const db = await settled(indexedDB.open(database))
+  const [name, ...others] = db.objectStoreNames
+  const store = db.transaction(name).objectStore(name)
+  const [keys, values] = await Promise.all([settled(store.getAllKeys()), settled(store.getAll())])
+  const { keyPath: key_path, autoIncrement: auto_increment } = store
+  db.close()
+  return {
+    database, version: db.version, store: { name, key_path, auto_increment },
+    records: keys.map((key, at) => ({ key, value: values[at] })), ...(others.length > 0 && { others }),
+  }
+}, database)
+
+/** Leaves behind what an earlier page wrote, in place of what is there. */
+const leave = (page, { database, version, store, records }) => page.evaluate(async ({ database, version, store, records }) => {
+  const done = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = request.onblocked = () => reject(request.error ?? new Error('blocked'))
+  })
+  await done(indexedDB.deleteDatabase(database))
+  const opening = indexedDB.open(database, version)
+  opening.onupgradeneeded = () => opening.result.createObjectStore(store.name, { keyPath: store.key_path, autoIncrement: store.auto_increment })
+  const db = await done(opening)
+  const transaction = db.transaction(store.name, 'readwrite')
+  for (const { key, value } of records) transaction.objectStore(store.name).put(value, key)
+  await new Promise((resolve) => { transaction.oncomplete = resolve })
+  db.close()
+}, { database, version, store, records })
+
+test('the token is kept as the golden file says, and one kept so by an earlier page is read', async () => {
+  const conversation = await addBooking(world)
+  const { context, asked } = await openContext()
+  const token = await world.tokenFor(world.users.operator.id)
+  const tab = await openChat(world, context, {
+    user: world.users.operator, conversation, token: () => token, options: { backgroundSync: true },
+    before: async (page) => {
+      await page.goto(world.harness.url)
+      await registerWorker(page)
+    },
+  })
+  await tab.untilConnected()
+  const golden = await keptToken(token)
+  await until('the token is kept', async () => (await databases(tab.page)).includes(golden.database))
+  assert.deepEqual(await contentsOf(tab.page, golden.database), golden)
+
+  const sync = await syncEvents(context)
+  const refusal = world.faults.add({ kind: 'refuse', match: 'rest' })
+  await tab.send('Left behind')
+  await tab.page.close()
+  const other = await context.newPage()
+  await other.goto(world.harness.url)
+  await leave(other, golden)
+  world.faults.remove(refusal.id)
+  await sync.fire()
+  await assertStored(world, conversation, ['Left behind'])
+  assert.deepEqual([...new Set(asked)], ['chat_send'])
 })

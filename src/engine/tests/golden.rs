@@ -2,10 +2,11 @@
 
 use super::{server::Fault, world::*};
 use crate::{
-    engine::{Command, Effect, Input, PageEvent, Update, delivery::record},
+    engine::{Command, Config, Effect, Input, PageEvent, Update},
     json,
     json::Value,
-    message::{Envelope, Kind, MessageId},
+    message::MessageId,
+    rest::OwnTable,
     store::{Operation, Table, Transaction},
 };
 
@@ -24,7 +25,10 @@ fn only(world: &World, table: Table) -> Value {
 
 /// A database that an earlier page has left behind.
 fn left_behind(records: &[(Table, Value)]) -> World {
-    let mut world = World::new();
+    leave(World::new(), records)
+}
+
+fn leave(mut world: World, records: &[(Table, Value)]) -> World {
     let puts = records.iter().map(|(table, value)| Operation::Put { table: *table, value: value.clone() });
     world.store.run(&Transaction::strict(puts.collect())).expect("they have keys");
     world
@@ -46,24 +50,18 @@ fn a_refused_message_is_written_so() {
 }
 
 #[test]
-fn an_edit_and_a_delete_are_written_so() {
-    let row = |key: u64, kind: Kind, content: &str| {
-        let envelope = Envelope {
-            id: MessageId::v7(1_795_415_400_000, [key as u8; 10]),
-            conversation_id: BOOKING.into(),
-            kind,
-            target_id: Some(MessageId::v7(1_795_415_400_000, [1; 10]).as_str().into()),
-            content: content.into(),
-            message_type: "text".into(),
-            metadata: json::empty_object(),
-            created_at: 1_795_415_400_000,
-        };
-        let mut record = record(&envelope, None);
-        record["key"] = key.into();
-        record
-    };
-    assert_eq!(row(2, Kind::Edit, "Is Wednesday fine?"), golden!("outbox-edit"));
-    assert_eq!(row(3, Kind::Delete, ""), golden!("outbox-delete"));
+fn an_edit_and_a_delete_of_a_stored_message_are_written_so() {
+    let mut world = World::started();
+    world.send("Is Tuesday fine?");
+    assert_eq!(world.outbox(), 0, "it is stored");
+    world.set_online(false);
+    let (id, edit_id) = (MessageId::v7(world.now.wall, [1; 10]), MessageId::v7(world.now.wall, [2; 10]));
+    let (conversation_id, content) = (BOOKING.to_owned(), "Is Wednesday fine?".to_owned());
+    let edit = Command::Edit { op: 400, conversation_id: BOOKING.into(), id: id.clone(), edit_id, content };
+    world.command(edit);
+    assert_eq!(only(&world, Table::Outbox), golden!("outbox-edit"));
+    world.command(Command::Cancel { op: 401, conversation_id, id });
+    assert_eq!(world.store.table(Table::Outbox).last(), Some(&golden!("outbox-delete")));
 }
 
 #[test]
@@ -203,4 +201,37 @@ fn what_a_newer_version_wrote_is_skipped_and_survives() {
     world.command(Command::Shutdown { op: 501, discard: true });
     survives(&world);
     assert_eq!(world.outbox(), json::items(&newer, "outbox").len());
+}
+
+fn by_table(config: &mut Config) {
+    config.sender_role = Some("operator".into());
+    config.source.table = Some(OwnTable {
+        name: "messages".into(),
+        id: "id".into(),
+        conversation_id: "booking_id".into(),
+        sender_role: "sender_role".into(),
+        content: "content".into(),
+        created_at: "created_at".into(),
+        sender_id: None,
+        message_type: Some("message_type".into()),
+        metadata: Some("metadata".into()),
+        role: "operator".into(),
+    });
+}
+
+#[test]
+fn the_cache_of_the_apps_own_table_is_written_so_and_shown_before_the_server_says_anything() {
+    let mut world = World::with(by_table);
+    world.start();
+    world.send("Is Tuesday fine?");
+    world.run_for(60_000);
+    assert_eq!(only(&world, Table::Messages), golden!("message-own-table"));
+    assert_eq!(only(&world, Table::Conversations), golden!("conversation-own-table"));
+
+    let records =
+        [(Table::Messages, golden!("message-own-table")), (Table::Conversations, golden!("conversation-own-table"))];
+    let mut world = leave(World::with(by_table), &records);
+    world.online = false;
+    world.start();
+    assert_eq!(world.screen(), [("Is Tuesday fine?".to_owned(), "sent".to_owned())]);
 }
