@@ -45,7 +45,12 @@ const dying = (tabs) => async (run, { quick }) => {
         await (crashes ? run.crash(victim) : run.close(victim))
       })
       // The others go on while it comes.
-      while (run.alive.length + coming < tabs) opened.push(another())
+      while (run.alive.length + coming < tabs) {
+        const tab = another()
+        // Who waits for it in the end is told why it did not come.
+        tab.catch(() => {})
+        opened.push(tab)
+      }
       if (run.alive.length === 0) await run.outage(() => Promise.all(opened))
     },
   })

@@ -26,6 +26,23 @@ fn where_nothing_was_kept_the_first_page_is_asked_for_again() {
 }
 
 #[test]
+fn an_answer_puts_off_the_next_question_but_not_where_the_database_refused_something() {
+    for refused in [true, false] {
+        let mut sync = known(3);
+        sync.track("b1").saved(1, 3);
+        sync.set_live(0, true);
+        sync.track("b1").due = false;
+        if refused {
+            sync.not_saved(0, "b1");
+        }
+        let planned = sync.reconcile_at;
+        let later = RECONCILE_LIVE_MS.end;
+        sync.was_answered(later);
+        assert_eq!(sync.reconcile_at, if refused { planned } else { sync.reconcile_at.max(later + 1) });
+    }
+}
+
+#[test]
 fn each_refusal_in_a_row_makes_the_pause_longer_and_a_success_ends_that() {
     let mut sync = known(3);
     let mut pauses = Vec::new();

@@ -362,3 +362,27 @@ fn nor_are_the_marks_of_such_a_line_those_of_the_copy() {
         assert_eq!((unread(&sync), sync.get("b1").map(|held| held.read_mark("me"))), (7, Some(0)));
     }
 }
+
+#[test]
+fn the_list_is_kept_once_the_rows_of_all_its_lines_are() {
+    let mut sync = summed();
+    sync.track("b1").saved(1, 9);
+    assert!(sync.list_may_be_saved());
+    sync.track("never there");
+    assert!(sync.list_may_be_saved(), "nothing is known of it, and nothing is missed");
+    sync.not_saved(0, "b1");
+    assert!(!sync.list_may_be_saved());
+    for sync in listed_without_rows() {
+        assert!(!sync.list_may_be_saved());
+    }
+}
+
+#[test]
+fn what_was_never_this_users_does_not_leave_the_list() {
+    let mut sync = asking();
+    sync.track("never there");
+    let synced = sync.list_answered(0, list_answer(vec![overview()]), "me");
+    assert_eq!(synced.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["b1"]);
+    assert!(!sync.withdraw("never there"));
+    assert_eq!(sync.take_changes().1, [""; 0]);
+}

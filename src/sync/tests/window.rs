@@ -49,3 +49,38 @@ fn what_comes_live_is_shown_above_the_oldest_that_is_held() {
     let merge = sync.take_in(row(NOON + 7, "you"), "me");
     assert_eq!((merge.from, seqs(&merge)), (low, vec![NOON + 7]));
 }
+
+/// Ten minutes are held, and there is more before them; something of this time was changed.
+fn looks_back_to(at: u64) -> Sync {
+    let mut sync = windowed();
+    let start = sync.take_window(0).expect("it is due").1;
+    let rows = vec![row(NOON - 10 * MINUTE, "you"), row(NOON, "you")];
+    sync.window_answered(0, &start, Window { rows, full: true }, Some(NOON / 1_000));
+    sync.track("b1").look_back(Some(at));
+    sync
+}
+
+#[test]
+fn what_was_changed_a_while_ago_is_read_again_once() {
+    let whole = (NOON / MINUTE - 8) * MINUTE;
+    for at in [whole, whole + 1] {
+        let mut sync = looks_back_to(at);
+        assert_eq!(read(&mut sync, 60_000, &[NOON]).0, Start::At(whole));
+        assert!(!sync.is_due(60_000), "the window began there");
+    }
+}
+
+#[test]
+fn what_was_changed_before_the_window_under_way_begins_is_read_by_the_next_one() {
+    let mut sync = looks_back_to(NOON - 5 * MINUTE);
+    let start = sync.take_window(60_000).expect("it is due").1;
+    sync.track("b1").look_back(Some(NOON - 8 * MINUTE));
+    sync.window_answered(60_000, &start, Window { rows: Vec::new(), full: false }, Some(NOON / 1_000));
+    assert_eq!(read(&mut sync, 120_000, &[NOON]).0, Start::At((NOON / MINUTE - 8) * MINUTE));
+}
+
+#[test]
+fn what_is_older_than_all_that_is_held_is_not_looked_back_for() {
+    let mut sync = looks_back_to(NOON - 20 * MINUTE);
+    assert_eq!(read(&mut sync, 60_000, &[NOON]).0, Start::At((NOON / MINUTE - 2) * MINUTE));
+}

@@ -90,7 +90,12 @@ export async function launch({ executable, profile }) {
     return {
       kill: () => child.kill(),
       async open(url) {
-        const { context } = await rpc.call('browsingContext.create', { type: 'tab' })
+        // A tab that is closed at this very moment may take the new one along.
+        const create = () => rpc.call('browsingContext.create', { type: 'tab' })
+        const { context } = await create().catch((error) => {
+          if (!error.message.includes('DiscardedBrowsingContextError')) throw error
+          return create()
+        })
         await rpc.call('browsingContext.navigate', { context, url, wait: 'none' })
         return new Tab(rpc, context, () => contentProcesses(child.pid))
       },
