@@ -1,12 +1,11 @@
 //! What is in people's browsers: the current code writes exactly these records, and reads them.
 
-use super::{server::Fault, world::*};
+use super::{own::by_table, server::Fault, world::*};
 use crate::{
-    engine::{Command, Config, Effect, Input, PageEvent, Update},
+    engine::{Command, Effect, Input, PageEvent, Update},
     json,
     json::Value,
     message::MessageId,
-    rest::OwnTable,
     store::{Operation, Table, Transaction},
 };
 
@@ -201,22 +200,6 @@ fn what_a_newer_version_wrote_is_skipped_and_survives() {
     world.command(Command::Shutdown { op: 501, discard: true });
     survives(&world);
     assert_eq!(world.outbox(), json::items(&newer, "outbox").len());
-}
-
-fn by_table(config: &mut Config) {
-    config.sender_role = Some("operator".into());
-    config.source.table = Some(OwnTable {
-        name: "messages".into(),
-        id: "id".into(),
-        conversation_id: "booking_id".into(),
-        sender_role: "sender_role".into(),
-        content: "content".into(),
-        created_at: "created_at".into(),
-        sender_id: None,
-        message_type: Some("message_type".into()),
-        metadata: Some("metadata".into()),
-        role: "operator".into(),
-    });
 }
 
 #[test]

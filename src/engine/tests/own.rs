@@ -4,13 +4,31 @@ use std::collections::VecDeque;
 
 use super::server::Fault;
 use crate::{
+    engine::Config,
     json,
     json::Value,
     message::{iso8601, micros},
-    rest::{HttpRequest, HttpResponse},
+    rest::{HttpRequest, HttpResponse, OwnTable},
 };
 
 pub const ENDPOINT: &str = "https://app.test/api/messages";
+
+/// An app whose messages are in the guide's table.
+pub fn by_table(config: &mut Config) {
+    config.sender_role = Some("operator".into());
+    config.source.table = Some(OwnTable {
+        name: "messages".into(),
+        id: "id".into(),
+        conversation_id: "booking_id".into(),
+        sender_role: "sender_role".into(),
+        content: "content".into(),
+        created_at: "created_at".into(),
+        sender_id: None,
+        message_type: Some("message_type".into()),
+        metadata: Some("metadata".into()),
+        role: "operator".into(),
+    });
+}
 
 #[derive(Default)]
 pub struct Own {

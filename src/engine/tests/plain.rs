@@ -1,30 +1,18 @@
 //! The other two ways in, through the whole engine.
 
-use super::{own::ENDPOINT, server::Fault, world::*};
+use super::{
+    own::{ENDPOINT, by_table},
+    server::Fault,
+    world::*,
+};
 use crate::{
-    engine::{Command, Config, Input, PageEvent, Update},
+    engine::{Command, Input, PageEvent, Update},
     json,
     json::Value,
     message::MessageId,
-    rest::{OwnTable, Source},
+    rest::Source,
     store::Table,
 };
-
-fn by_table(config: &mut Config) {
-    config.sender_role = Some("operator".into());
-    config.source.table = Some(OwnTable {
-        name: "messages".into(),
-        id: "id".into(),
-        conversation_id: "booking_id".into(),
-        sender_role: "sender_role".into(),
-        content: "content".into(),
-        created_at: "created_at".into(),
-        sender_id: None,
-        message_type: Some("message_type".into()),
-        metadata: Some("metadata".into()),
-        role: "operator".into(),
-    });
-}
 
 fn table() -> World {
     let mut world = World::with(by_table);
