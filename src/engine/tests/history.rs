@@ -6,7 +6,7 @@ use crate::{
     json,
     json::Value,
     rest::HttpError,
-    store::{MemoryStore, StoreError, Table},
+    store::{MemoryStore, Operation, StoreError, Table, Transaction},
 };
 
 fn id(n: u64) -> String {
@@ -503,4 +503,20 @@ fn a_view_has_no_hole_where_nothing_could_be_written_and_a_server_that_lags_begi
         world.answer_sync(answer);
         assert_eq!(contents(&world), numbers(shown));
     }
+}
+
+#[test]
+fn a_cache_that_says_it_holds_millions_of_rows_and_has_none_is_not_read_through_at_once() {
+    let mut world = World::new();
+    let record = json!({"v": 1, "id": BOOKING, "incarnation": "i1", "low": 1, "cursor": 9_000_000, "read": 0,
+        "others_seq": 0, "members": []});
+    world.store.run(&Transaction::strict(vec![Operation::Put { table: Table::Conversations, value: record }])).unwrap();
+    (world.online, world.holds_reads) = (false, true);
+    world.start();
+    let reads = |world: &mut World| (0..1_000).take_while(|_| world.release_read()).count();
+    assert!((40..60).contains(&reads(&mut world)));
+    world.run_for(1_000);
+    assert!(reads(&mut world) <= 5);
+    world.run_for(10_000);
+    assert!(reads(&mut world) > 0, "it goes on");
 }
