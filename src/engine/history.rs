@@ -30,8 +30,8 @@ const LATE: &str = "unable to load older messages; because the server did not an
 const FIRST_REST_MS: u64 = 250;
 const LONGEST_REST_MS: u64 = 2_000;
 const LONGEST_REST_AFTER_FAILURE_MS: u64 = 60_000;
-/// So many pages of the cache in which there was nothing to show follow each other without a pause.
-const VAIN_READS: u32 = 40;
+/// Through so many rows of the cache the view looks for something to show without a pause.
+const READ_AT_ONCE: u64 = 40 * PAGE;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
@@ -158,8 +158,10 @@ impl Engine {
             }
             *low = from;
         }
-        if self.shown.get(conversation_id).is_some_and(Shown::shows_nothing_yet) {
-            self.rest_after_read(conversation_id);
+        let looked_through =
+            |shown: &&mut Shown| shown.shows_nothing_yet() && shown.through.saturating_sub(from) > READ_AT_ONCE;
+        if let Some(shown) = self.shown.get_mut(conversation_id).filter(looked_through) {
+            shown.rests_until = self.now.mono + LONGEST_REST_MS;
         }
         if leading && !operations.is_empty() {
             self.save(conversation_id, operations);
@@ -431,15 +433,6 @@ impl Engine {
             let pause = FIRST_REST_MS << shown.vain.min(16);
             shown.rests_until = self.now.mono + pause.min(longest);
             shown.vain += 1;
-        }
-    }
-
-    fn rest_after_read(&mut self, conversation_id: &str) {
-        if let Some(shown) = self.shown.get_mut(conversation_id) {
-            shown.vain += 1;
-            if shown.vain > VAIN_READS {
-                shown.rests_until = self.now.mono + LONGEST_REST_MS;
-            }
         }
     }
 
