@@ -128,7 +128,6 @@ impl Outbox {
 
     /// What was refused because its id is another's gets one of its own. The edits of a message go behind it.
     fn requeue(&self, conversation_id: Option<&str>, now_wall: u64) -> Vec<Change> {
-        let mut rng = self.rng.clone();
         let mut changes = Vec::new();
         let mut add = |key: u64, envelope: Envelope, maybe_sent: bool| {
             changes.push(Change::Remove { conversation_id: envelope.conversation_id.clone(), key });
@@ -146,7 +145,7 @@ impl Outbox {
                 let taken = row.refused.as_ref().is_some_and(|failure| failure.code == "id_conflict");
                 if taken && envelope.kind == Kind::Message {
                     let mut entropy = [0; 10];
-                    rng.fill(&mut entropy);
+                    fastrand::Rng::with_seed(self.seed ^ key).fill(&mut entropy);
                     envelope.id = MessageId::v7(now_wall, entropy);
                 }
                 let target_id = Some(envelope.id.as_str().to_owned());

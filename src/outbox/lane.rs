@@ -2,14 +2,11 @@
 
 use litemap::LiteMap;
 
-use super::{Carried, Phase, RowState};
+use super::{Carried, Phase, RowState, pace::Pace};
 use crate::message::{Envelope, Failure, Kind, MessageId};
 
 /// The guide's rhythm: after the first attempt, and after each retry.
 const BACKOFF_MS: [u64; 3] = [1_000, 2_000, 4_000];
-/// A parked lane is probed at random within this time, which doubles from probe to probe, up to the longest.
-const PROBE_MS: u64 = 2_000;
-const LONGEST_PROBE_MS: u64 = 60_000;
 /// Faults of one row alone, while other lanes send, after which it is the row.
 const POISON_FAULTS: u32 = 8;
 
@@ -62,7 +59,7 @@ pub(super) struct Lane {
     pub gate: Gate,
     /// Failed attempts since the lane was last fine or restarted.
     attempts: u32,
-    /// Probes since it was parked.
+    /// How often the pauses between its probes have grown.
     probes: u32,
     /// The last attempt failed as a whole request, for no reason of this lane.
     failed_with_all: bool,
@@ -175,7 +172,7 @@ impl Lane {
     }
 
     /// An attempt failed in a way that may pass: wait, or park.
-    pub fn failed(&mut self, now: u64, carried: &[Carried], failure: Failure, probe: Option<&mut fastrand::Rng>) {
+    pub fn failed(&mut self, now: u64, carried: &[Carried], failure: Failure, probe: Option<&mut Pace>) {
         self.failed_with_all = false;
         let pause = usize::try_from(self.attempts).ok().and_then(|attempt| BACKOFF_MS.get(attempt));
         self.attempts += 1;
@@ -193,23 +190,15 @@ impl Lane {
     }
 
     /// [`Lane::failed`] as all lanes of the request did. One that only went along waits on as before.
-    pub fn failed_with_all(
-        &mut self,
-        now: u64,
-        carried: &[Carried],
-        failure: Failure,
-        probe: Option<&mut fastrand::Rng>,
-    ) {
+    pub fn failed_with_all(&mut self, now: u64, carried: &[Carried], failure: Failure, probe: Option<&mut Pace>) {
         if self.due_at().is_some_and(|at| at <= now) {
             self.failed(now, carried, failure, probe);
             self.failed_with_all = true;
         }
     }
 
-    pub fn park(&mut self, now: u64, failure: Failure, probe: Option<&mut fastrand::Rng>) {
-        let within = (PROBE_MS << self.probes.min(5)).min(LONGEST_PROBE_MS);
-        self.probes += 1;
-        let probe_at = probe.map(|rng| now + rng.u64(0..=within));
+    pub fn park(&mut self, now: u64, failure: Failure, probe: Option<&mut Pace>) {
+        let probe_at = probe.map(|pace| now + pace.pause(now, &mut self.probes));
         self.gate = Gate::Parked { failure, probe_at };
     }
 

@@ -8,9 +8,10 @@
 //!
 //! A lane that fails waits 1 s, 2 s, 4 s; then it is *parked*: its rows show as failed, keep their
 //! places, and go out when somebody retries, sends again, or things get better. A probe looks for
-//! that at random within 2 s, then 4 s, up to a minute. What waits because the server could not be
-//! used also goes along with the next request of another lane, which burns no attempt. A *refused*
-//! row waits for a person; the lane goes on.
+//! that at random within a second, and while the server takes nothing at all within 2 s, then 4 s,
+//! up to a minute. What waits because the server could not be used also goes along with the next
+//! request of another lane, which burns no attempt. A *refused* row waits for a person; the lane
+//! goes on.
 //!
 //! A row is *maybe sent* from the moment a request that carries it is built; only a row that came
 //! after this tab's first full read as the leader is known not to be. No row that may be sent is
@@ -19,6 +20,7 @@
 mod act;
 mod lane;
 mod mirror;
+mod pace;
 mod settle;
 
 use litemap::LiteMap;
@@ -29,6 +31,7 @@ pub use act::Act;
 pub use lane::Row;
 use lane::{Gate, Lane};
 use mirror::Mirror;
+use pace::Pace;
 pub use settle::Settlement;
 
 /// Rows of one request.
@@ -118,6 +121,7 @@ pub struct Outbox {
     flight: Option<Flight>,
     waiting_auth: bool,
     paused_until: Option<u64>,
+    /// How often they have grown.
     pauses: u32,
     /// Rows that the next request may carry; halved when a request is refused as a whole.
     limit: usize,
@@ -129,7 +133,9 @@ pub struct Outbox {
     offline: bool,
     /// Rows stored so far: how one lane knows that others send.
     stored: u64,
-    rng: fastrand::Rng,
+    /// For ids: with the key of a row, which no two rows share.
+    seed: u64,
+    pace: Pace,
     /// Every key up to here was read from the database.
     read_through: u64,
     /// What is held was read before another tab led.
@@ -156,7 +162,8 @@ impl Outbox {
             resume_on_reconnect,
             offline: false,
             stored: 0,
-            rng: fastrand::Rng::with_seed(seed),
+            seed,
+            pace: Pace::new(seed),
             read_through: 0,
             stale: false,
             leads: false,
@@ -380,6 +387,7 @@ impl Outbox {
     /// Another request succeeded: parked lanes are probed soon, if the app wants that. It does not
     /// show until it works, for a lane may be parked for a reason of its own.
     pub fn probe_soon(&mut self, now: u64) {
+        self.pace.took(now);
         for lane in self.lanes.iter_mut().map(|(_, lane)| lane).filter(|_| self.resume_on_reconnect) {
             lane.probe_by(now + PROBE_SOON_MS);
         }

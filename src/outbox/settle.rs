@@ -10,10 +10,6 @@ use crate::{
     rest::{Outcome, RowStatus, StoredFacts, read_rows},
 };
 
-/// Without a word how long: at random between the shortest and this, which doubles from pause to pause.
-const PAUSE_MS: u64 = 5_000;
-const SHORTEST_PAUSE_MS: u64 = 250;
-const LONGEST_PAUSE_MS: u64 = 60_000;
 /// A server may ask for more; but it may also give a date, which a device with a wrong clock reads as years.
 const LONGEST_ASKED_MS: u64 = 600_000;
 
@@ -63,17 +59,15 @@ impl Outbox {
             },
             Outcome::Unauthorized => Settlement { wants_token: true, token_rejected: true, ..Settlement::default() },
             Outcome::RateLimited { retry_after_ms, .. } => {
-                let backoff = PAUSE_MS.saturating_mul(1 << self.pauses.min(8)).min(LONGEST_PAUSE_MS);
                 let asked = retry_after_ms.map(|pause| pause.min(LONGEST_ASKED_MS));
-                let pause = asked.unwrap_or_else(|| self.rng.u64(SHORTEST_PAUSE_MS..=backoff));
-                self.pauses += 1;
+                let pause = asked.unwrap_or_else(|| self.pace.pause(now, &mut self.pauses));
                 self.paused_until = Some(now.saturating_add(pause));
                 Settlement::default()
             }
             Outcome::SchemaMissing(failure) => {
                 for (conversation, _) in lanes_of(flight) {
                     if let Some(lane) = self.lanes.get_mut(&conversation) {
-                        lane.park(now, failure.clone(), Some(&mut self.rng));
+                        lane.park(now, failure.clone(), Some(&mut self.pace));
                     }
                 }
                 Settlement { misconfigured: Some(failure), ..Settlement::default() }
@@ -151,12 +145,13 @@ impl Outbox {
             // A lane in which nothing moved must not be asked for again at once.
             let failure = blocked.or_else(|| (!moved && !progressed).then(unanswered));
             if let Some(failure) = failure {
-                let probe = self.resume_on_reconnect.then_some(&mut self.rng);
+                let probe = self.resume_on_reconnect.then_some(&mut self.pace);
                 lane.failed(now, rows, failure, probe);
             }
         }
         self.stored += settlement.stored.len() as u64;
         if settlement.progressed {
+            self.pace.took(now);
             self.limit = (self.limit * 2).min(self.most);
         }
         settlement
@@ -235,7 +230,7 @@ impl Outbox {
     fn fail_lanes(&mut self, now: u64, flight: &Flight, failure: &Failure) {
         for (conversation_id, rows) in lanes_of(flight) {
             if let Some(lane) = self.lanes.get_mut(&conversation_id) {
-                let probe = self.resume_on_reconnect.then_some(&mut self.rng);
+                let probe = self.resume_on_reconnect.then_some(&mut self.pace);
                 lane.failed_with_all(now, rows, failure.clone(), probe);
             }
         }

@@ -391,6 +391,19 @@ fn nobody_waits_for_a_tombstone() {
     assert_eq!(outbox.counts(), []);
 }
 
+#[test]
+fn what_gets_an_id_of_its_own_shares_it_with_nobody() {
+    let mut outbox = leading(&["a", "b"]);
+    take(&mut outbox, 0);
+    finish(&mut outbox, 0, answer(&[(1, "id_conflict"), (2, "id_conflict")]));
+    for conversation_id in ["a", "b"] {
+        perform(&mut outbox, &Act::Retry { conversation_id: Some(conversation_id.into()) }, 10);
+    }
+    let ids = |conversation: &str| outbox.rows(conversation).into_iter().map(|(_, row, _)| row.id.clone()).next();
+    assert_ne!(ids("a"), ids("b"), "within one millisecond");
+    assert_ne!(ids("a"), Some(id(1)));
+}
+
 // ---- evidence
 
 #[test]

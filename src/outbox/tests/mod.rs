@@ -1,6 +1,7 @@
 mod acts;
 mod edits;
 mod faults;
+mod pace;
 mod rows;
 
 use crate::{json, json::Value};

@@ -1,7 +1,9 @@
 //! A started engine on a database that holds anything, in a world that says anything.
 //!
 //! `{"records": {"outbox": [...], "messages": [...], "conversations": [...], "meta": [...]}, "answers": [...],
-//! "steps": [...]}`, the answers being those of the first requests in place of the kind server's. A row of the outbox may disappear for one reason only: something said, in words that can be read, that the server has it.
+//! "steps": [...]}`, the answers being those of the first requests in place of the kind server's. A row of the outbox may
+//! disappear for two reasons only: something said, in words that can be read, that the server has it; or a person gave it
+//! up.
 
 use surechat::{
     engine::{Command, Input, PageEvent},
@@ -45,6 +47,9 @@ fn act(world: &mut World, step: &Value) {
         "frame" => world.frame(value.as_str().map_or_else(|| print(value), str::to_owned)),
         "heard" => {
             if let Some(message) = TabMessage::from_value(value) {
+                if let TabMessage::Act { act, .. } = &message {
+                    world.ledger.acted(act);
+                }
                 world.feed(Input::Heard(message));
             }
         }
@@ -59,7 +64,10 @@ fn act(world: &mut World, step: &Value) {
         "lock" => world.feed(Input::LockLost),
         // Another tab took the lead.
         "robbed" => world.transact(&Transaction::strict(vec![Operation::RaiseGeneration { first: 1 }])),
-        "retry" => world.command(Command::Retry { op: 0, conversation_id: owned(step, name) }),
+        "retry" => {
+            world.ledger.retried();
+            world.command(Command::Retry { op: 0, conversation_id: owned(step, name) });
+        }
         "cancel" => world.give_up(value, |conversation_id, id| Command::Cancel { op: 0, conversation_id, id }),
         "discard" => world.give_up(value, |conversation_id, id| Command::Discard { op: 0, conversation_id, id }),
         "edit" => {

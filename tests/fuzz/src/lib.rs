@@ -4,6 +4,7 @@
 //! test (`cargo test -p surechat-fuzz`). `npm run fuzz` searches for new ones.
 
 mod engine;
+mod ledger;
 pub mod mutate;
 mod replies;
 mod socket;

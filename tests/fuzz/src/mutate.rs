@@ -4,7 +4,7 @@ use fastrand::Rng;
 use serde_json::{Map, Number, Value};
 
 /// Names and words that decide something somewhere.
-const WORDS: [&str; 85] = [
+const WORDS: [&str; 89] = [
     "",
     "0",
     "b1",
@@ -70,6 +70,10 @@ const WORDS: [&str; 85] = [
     "changed",
     "open",
     "retry",
+    "act",
+    "cancel",
+    "discard",
+    "P0002",
     "connected",
     "t",
     "row",

@@ -1,17 +1,17 @@
 //! One tab around an engine: a database in memory, a server that is kind unless a step says otherwise, and a clock.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use surechat::{
     engine::{Command, Config, Effect, Engine, Input, Now, Update},
-    json::{Value, items, list, number, object, owned, parse, print, text},
-    message::{Envelope, Kind, MessageId, StoredMessage},
+    json::{Value, items, list, number, object, owned, parse, print},
+    message::{Envelope, MessageId},
     realtime,
     rest::{HttpError, HttpRequest, HttpResponse},
     store::{MemoryStore, Operation, StoreError, Table, Transaction, is_known, key_of},
 };
 
-use super::replies;
+use super::{ledger::Ledger, replies};
 
 const USER: &str = "u1";
 /// `{"sub":"u1","iat":1,"exp":3601}`
@@ -33,10 +33,7 @@ pub struct World {
     topic: Option<String>,
     rows: Vec<Value>,
     sent: u8,
-    /// Ids that were accepted, or were in the database from the beginning.
-    accepted: BTreeSet<String>,
-    /// Ids that the server is said to hold, in words that can be read.
-    evidence: BTreeSet<String>,
+    pub ledger: Ledger,
     /// Records of another version.
     strange: Vec<(Table, Value)>,
 }
@@ -68,8 +65,7 @@ impl World {
             topic: None,
             rows: Vec::new(),
             sent: 0,
-            accepted: BTreeSet::new(),
-            evidence: BTreeSet::new(),
+            ledger: Ledger::default(),
             strange: Vec::new(),
         }
     }
@@ -84,7 +80,9 @@ impl World {
 
     pub fn start(&mut self) {
         for record in self.store.table(Table::Outbox).filter(|record| is_known(record)) {
-            self.accepted.extend(Envelope::from_record(record).map(|envelope| envelope.id.as_str().to_owned()));
+            if let Some(envelope) = Envelope::from_record(record) {
+                self.ledger.found(envelope);
+            }
         }
         for table in [Table::Outbox, Table::Conversations] {
             let strange = self.store.table(table).filter(|record| !is_known(record));
@@ -96,11 +94,9 @@ impl World {
 
     /// No message is lost, and nothing of another version is touched.
     pub fn check(&self) {
-        let ids = self.store.table(Table::Outbox).filter_map(|record| MessageId::parse(text(record, "id")?));
-        let held: BTreeSet<String> = ids.map(|id| id.as_str().to_owned()).collect();
-        for id in self.accepted.difference(&self.evidence) {
-            assert!(held.contains(id), "{id} is lost");
-        }
+        let held: Vec<Envelope> = self.store.table(Table::Outbox).filter_map(Envelope::from_record).collect();
+        let lost: Vec<&str> = self.ledger.lost(&held).collect();
+        assert!(lost.is_empty(), "lost: {lost:?}");
         for (table, record) in &self.strange {
             let survives = self.store.table(*table).any(|held| held == record);
             assert!(survives || *table == Table::Conversations, "a record of another version is gone: {record}");
@@ -131,7 +127,7 @@ impl World {
             n => n.as_u64().and_then(|n| u8::try_from(n).ok()).map(|n| replies::id(0x80 | n)),
         };
         let Some(id) = id else { return };
-        self.evidence.insert(id.as_str().to_owned());
+        self.ledger.gave_up(&id);
         self.command(act("b1".into(), id));
     }
 
@@ -163,7 +159,9 @@ impl World {
 
     pub fn frame(&mut self, text: String) {
         let Some(epoch) = self.socket else { return };
-        self.note(parse(&text).as_ref());
+        if let Some(said) = parse(&text) {
+            self.ledger.heard(&said, USER);
+        }
         self.feed(Input::Socket(realtime::Input::Text { epoch, text }));
     }
 
@@ -191,9 +189,10 @@ impl World {
             }
             while let Some(update) = self.engine.poll_update() {
                 if let Update::Done { result, .. } = update
-                    && let Some(id) = result.get("message").and_then(|message| owned(message, "id"))
+                    && let Some(message) = result.get("message")
+                    && let (Some(id), Some(content)) = (owned(message, "id"), owned(message, "content"))
                 {
-                    self.accepted.insert(id);
+                    self.ledger.accepted(id, None, content);
                 }
             }
         }
@@ -216,8 +215,9 @@ impl World {
                 let result = self.answers.pop_front().unwrap_or_else(|| Ok(self.answer(&http)));
                 if let Ok(response) = &result
                     && (200..300).contains(&response.status)
+                    && let Some(said) = parse(&response.body)
                 {
-                    self.note(parse(&response.body).as_ref());
+                    self.ledger.heard(&said, USER);
                 }
                 inputs.push_back(Input::Http { request, result });
             }
@@ -314,25 +314,4 @@ impl World {
             ),
         ])
     }
-
-    /// Every row in it that says, in words that can be read, that it is stored.
-    fn note(&mut self, said: Option<&Value>) {
-        let Some(said) = said else { return };
-        let own = StoredMessage::from_row(said).filter(|row| row.sender_id.as_deref() == Some(USER));
-        self.evidence.extend(own.map(|row| row.id.as_str().to_owned()));
-        self.evidence.extend(settled(said).map(|id| id.as_str().to_owned()));
-        let fields = said.as_object().map(|object| object.fields()).unwrap_or_default();
-        for inner in said.as_array().into_iter().flatten().chain(fields.iter().map(|(_, field)| field)) {
-            self.note(Some(inner));
-        }
-    }
-}
-
-fn settled(answer: &Value) -> Option<MessageId> {
-    let stored = matches!(text(answer, "status")?, "stored" | "duplicate");
-    let has_facts = number(answer, "seq")? > 0
-        && text(answer, "created_at").is_some()
-        && text(answer, "content").is_some()
-        && Kind::parse(text(answer, "kind")?).is_some();
-    MessageId::parse(text(answer, "id")?).filter(|_| stored && has_facts)
 }

@@ -1,0 +1,112 @@
+//! How long it takes until everything is stored while the server fails at random, over many dice.
+
+use super::*;
+
+const MESSAGES: u8 = 200;
+const EVERY_MS: u64 = 20;
+const LATENCY_MS: u64 = 20;
+const RUNS: u64 = 2_000;
+/// What a fault may cost.
+const ALLOWED_MS: u64 = 15_000;
+
+/// Messages of five conversations are written for four seconds; `fails` of a hundred requests are answered with
+/// `status`. Answers when the last message was stored.
+fn run(seed: u64, fails: u8, code: u16) -> u64 {
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut outbox = Outbox::new(true, dice.u64(..));
+    let (mut now, mut written) = (0, 0);
+    outbox.probe_soon(now);
+    while written < MESSAGES || !outbox.is_empty() {
+        let writes_at = (written < MESSAGES).then_some(u64::from(written) * EVERY_MS);
+        now = writes_at.into_iter().chain(outbox.deadline()).min().expect("something happens").max(now);
+        if writes_at.is_some_and(|at| at <= now) {
+            written += 1;
+            outbox.add(u64::from(written), envelope(["a", "b", "c", "d", "e"][dice.usize(..5)], written));
+        }
+        let carried: Vec<u8> = outbox.take_request(now).into_iter().map(|row| row.id.as_str()).map(number).collect();
+        if carried.is_empty() {
+            continue;
+        }
+        now += LATENCY_MS;
+        let stored: Vec<(u8, &str)> = carried.into_iter().map(|n| (n, "stored")).collect();
+        let fails = dice.u8(..100) < fails;
+        finish(&mut outbox, now, if fails { status(code) } else { answer(&stored) });
+        if !fails {
+            outbox.probe_soon(now);
+        }
+    }
+    now
+}
+
+fn number(id: &str) -> u8 {
+    u8::from_str_radix(&id[id.len() - 2..], 16).expect("the last byte of the id")
+}
+
+/// How many of a thousand runs took longer than is allowed, and the longest.
+fn late(fails: u8, code: u16) -> (f64, u64) {
+    let times: Vec<u64> = (0..RUNS).map(|seed| run(seed, fails, code)).collect();
+    let late = times.iter().filter(|time| **time > ALLOWED_MS).count();
+    (late as f64 * 1_000.0 / RUNS as f64, times.into_iter().max().unwrap_or_default())
+}
+
+/// The longest pauses, one after the other, over many dice; `took`: when a request succeeded.
+fn longest(took: Option<u64>, code: u16) -> [u64; 9] {
+    let mut longest = [0; 9];
+    for seed in 0..200 {
+        let mut outbox = Outbox::new(true, seed);
+        outbox.add(1, envelope("a", 1));
+        if let Some(at) = took {
+            outbox.probe_soon(at);
+        }
+        let mut now = 0;
+        for pause in [1_000, 2_000, 4_000].into_iter().filter(|_| code == 503) {
+            take(&mut outbox, now);
+            finish(&mut outbox, now, status(code));
+            now += pause;
+        }
+        for longest in &mut longest {
+            assert_eq!(take(&mut outbox, now), ["message 1"]);
+            finish(&mut outbox, now, status(code));
+            let burned = outbox.rows("a")[0].2.retry_count;
+            assert_eq!(burned, if code == 503 { 3 } else { 0 });
+            let until = outbox.deadline().expect("an end");
+            assert!(until >= now + 250);
+            *longest = (*longest).max(until - now);
+            now = until;
+        }
+    }
+    longest
+}
+
+fn assert_near(longest: [u64; 9], within: [u64; 9]) {
+    for (longest, within) in longest.into_iter().zip(within) {
+        assert!(longest <= within && longest > within * 9 / 10, "{longest} of {within}");
+    }
+}
+
+#[test]
+fn probes_and_pauses_come_within_a_second_then_2_up_to_a_minute() {
+    for code in [503, 429] {
+        let doubling = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000];
+        assert_near(longest(None, code), doubling);
+    }
+}
+
+#[test]
+fn they_do_not_grow_while_the_server_took_something_lately() {
+    for code in [503, 429] {
+        assert_near(longest(Some(0), code), [1_000; 9]);
+    }
+}
+
+#[test]
+fn half_of_all_requests_answered_503_cost_no_more_than_15_seconds() {
+    let (late, longest) = late(50, 503);
+    assert!(late <= 1.0, "{late} of 1,000 runs, up to {longest} ms");
+}
+
+#[test]
+fn three_of_ten_requests_answered_429_cost_no_more_than_15_seconds() {
+    let (late, longest) = late(30, 429);
+    assert!(late <= 1.0, "{late} of 1,000 runs, up to {longest} ms");
+}
