@@ -1,7 +1,10 @@
 -- Takes away what supabase/migrations/20261101000000_surechat.sql made. EVERY CONVERSATION, MESSAGE AND RECEIPT GOES
 -- WITH IT, and there is no way back but a backup or an export: supabase/templates/export-messages.sql copies everything
 -- into plain tables that stay, and supabase/templates/restore-export.sql puts them back once the migration was applied
--- anew. Run it right before this: what people write in between is in no export. Or
+-- anew. Run it right before this: if rows have come since then, this stops with an error that says how many are not in
+-- the export, and deletes nothing. Drop the exported tables and export anew; or, to lose those rows knowingly, rename
+-- public.exported_conversations while this runs. Without an export it does not ask. What only changed in a row that is
+-- there (who has received and read up to where) does not count. Or
 --
 --   pg_dump "$DATABASE_URL" --data-only --table 'public.chat_*' --file chat.sql
 --
@@ -27,6 +30,7 @@ begin;
 do $$
 declare
   n bigint[];
+  lacking bigint[];
 begin
   if to_regclass('public.chat_messages') is not null then
     -- Who is at work finishes first, and nobody begins. Where one waits for the other in a circle, it lets go and tries again.
@@ -39,6 +43,20 @@ begin
     end loop;
     execute 'select array[(select count(*) from public.chat_conversations), (select count(*) from public.chat_members),
       (select count(*) from public.chat_messages)]' into n;
+    -- A table of the app may have that name, too.
+    if exists (select from pg_attribute where attrelid = to_regclass('public.exported_conversations') and attname = 'incarnation') then
+      execute 'select array[
+        (select count(*) from (select id from public.chat_conversations except select id from public.exported_conversations) c),
+        (select count(*) from (select conversation_id, user_id from public.chat_members
+          except select conversation_id, user_id from public.exported_members) k),
+        (select count(*) from (select id, conversation_id from public.chat_messages
+          except select id, conversation_id from public.exported_messages) m)]' into lacking;
+      if lacking <> '{0,0,0}' then
+        raise exception 'The export lacks % of the conversations, % of the memberships and % of the messages. Nothing was deleted.',
+          lacking[1], lacking[2], lacking[3]
+          using hint = 'Drop public.exported_conversations, public.exported_members and public.exported_messages, and export anew.';
+      end if;
+    end if;
     raise notice 'Deleting % conversations, % memberships and % messages.', n[1], n[2], n[3];
   end if;
 end $$;

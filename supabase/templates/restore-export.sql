@@ -4,9 +4,9 @@
 --   psql "$DATABASE_URL" --set ON_ERROR_STOP=1 --file supabase/templates/restore-export.sql
 --
 -- Every row comes back with its id, number and times, and everybody with what they had received and read. Who was a
--- member then is one again: take out whom your app has let go since. Only the incarnations are new. What was written
--- between the export and the rollback is still in browsers and not in here, so the place they stopped at says no longer
--- what they have: they load each conversation's newest page again, and send what they still hold unsent.
+-- member then is one again: take out whom your app has let go since. Only the incarnations are new: a
+-- browser may hold what was lost because it was written after the export, so the place it stopped at says no longer what
+-- it has, and it loads each conversation's newest page again. What it still holds unsent it sends.
 --
 -- It is one transaction. A conversation that it has put back before is left alone, with all that came since, and the
 -- exported tables stay. Where one holds other messages by now, it stops with an error that names it, and changes nothing.

@@ -79,6 +79,34 @@ test('every row is back, only the incarnation is new, and a second time changes 
   assert.equal(await incarnation(talk), named)
 })
 
+test('the rollback stops and counts what was stored after the export, and goes on once that is exported, too', async () => {
+  await asService('chat_ensure', { conversation_id: quiet, members: [{ user_id: uuid(), role: 'helper' }] })
+  await send(operator, [row(talk, 'since'), row(talk, 'better still', { kind: 'edit', target_id: mine[0].id })])
+  const later = await world.conversation()
+  await send(operator, [row(later, 'all new')])
+  const before = await everything()
+  await assert.rejects(startAnew(), {
+    code: 'P0001',
+    message: 'The export lacks 1 of the conversations, 3 of the memberships and 3 of the messages. Nothing was deleted.',
+  })
+  assert.deepEqual(await everything(), before)
+
+  await sql`drop table exported_messages, exported_members, exported_conversations`
+  await apply(exporting)
+  await ack(client, [{ conversation_id: talk, delivered: 9, read: 9 }])
+  await startAnew()
+  await apply(restoring)
+  assert.deepEqual(await everything(), before)
+})
+
+test('the rollback does not take a table of the app for an export', async () => {
+  await sql`alter table exported_conversations rename to set_aside`
+  await sql`create table exported_conversations (id uuid primary key)`
+  await startAnew()
+  assert.deepEqual(await everything(), { conversations: null, members: null, messages: null })
+  await sql`drop table set_aside`
+})
+
 test('people go on where they were: numbers, repeats, edits and live events', async () => {
   await startAnew()
   await sql`delete from realtime.messages`
@@ -96,7 +124,9 @@ test('people go on where they were: numbers, repeats, edits and live events', as
 test('who saw what was written after the export misses nothing that comes under the same numbers', async () => {
   await send(operator, [row(talk, 'gone with the rollback'), row(talk, 'this too')])
   const held = { seq: 10, incarnation: await incarnation(talk) }
+  await sql`alter table exported_conversations rename to set_aside`
   await startAnew()
+  await sql`alter table set_aside rename to exported_conversations`
   await apply(restoring)
   await send(operator, [row(talk, 'other words'), row(talk, 'of the same numbers'), row(talk, 'and one more')])
   const [page] = await sync(client, { [talk]: held })
