@@ -1,15 +1,50 @@
 //! JSON values across the border, the one type that crosses it, and the browser's own `JSON`.
 
 use js_sys::{Array, JSON, JsString, Object, Reflect};
-use serde::Serialize;
-use serde_wasm_bindgen::Serializer;
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap, SerializeSeq},
+};
+use serde_wasm_bindgen::{Serializer as ToJs, preserve};
 use wasm_bindgen::{JsCast, JsError, JsValue};
 
 use crate::json::{self, Value};
 
 /// Plain objects, arrays, numbers and `null`.
 pub fn to_js(value: &Value) -> JsValue {
-    value.serialize(&Serializer::json_compatible()).unwrap_or(JsValue::NULL)
+    value.serialize(&ToJs::json_compatible()).unwrap_or(JsValue::NULL)
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Null => serializer.serialize_unit(),
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Number(number) => serializer.serialize_f64(*number),
+            Value::String(text) => serializer.serialize_str(text),
+            Value::Array(items) => {
+                let mut list = serializer.serialize_seq(Some(items.len()))?;
+                for item in items {
+                    list.serialize_element(item)?;
+                }
+                list.end()
+            }
+            Value::Object(object) if object.get("__proto__").is_some() => preserve::serialize(&own(object), serializer),
+            Value::Object(object) => {
+                let mut map = serializer.serialize_map(Some(object.fields().len()))?;
+                for (name, value) in object.fields() {
+                    map.serialize_entry(name, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+/// To assign to a field of this name is to change what the object inherits: `JSON` makes it a field like any other.
+fn own(object: &json::Object) -> Object {
+    let fields = object.fields().iter().map(|(name, value)| Array::of2(&name.into(), &to_js(value)));
+    Object::from_entries(&fields.collect::<Array>()).unwrap_or_else(|_| Object::new())
 }
 
 /// Deeper than anybody means it, and safe on a small stack.

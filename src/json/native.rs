@@ -71,6 +71,13 @@ impl PartialEq<u64> for Value {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
+impl serde::Serialize for Value {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::Value::from(self).serialize(serializer)
+    }
+}
+
 impl<'de> serde::Deserialize<'de> for Value {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         serde_json::Value::deserialize(deserializer).map(Value::from)

@@ -2,11 +2,6 @@
 
 use std::ops::{Index, IndexMut};
 
-use serde::{
-    Serialize, Serializer,
-    ser::{SerializeMap, SerializeSeq},
-};
-
 /// The largest whole number that JavaScript counts exactly.
 const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 
@@ -182,30 +177,5 @@ impl From<Vec<Value>> for Value {
 impl From<Object> for Value {
     fn from(object: Object) -> Self {
         Value::Object(object)
-    }
-}
-
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Value::Null => serializer.serialize_unit(),
-            Value::Bool(value) => serializer.serialize_bool(*value),
-            Value::Number(number) => serializer.serialize_f64(*number),
-            Value::String(text) => serializer.serialize_str(text),
-            Value::Array(items) => {
-                let mut list = serializer.serialize_seq(Some(items.len()))?;
-                for item in items {
-                    list.serialize_element(item)?;
-                }
-                list.end()
-            }
-            Value::Object(object) => {
-                let mut map = serializer.serialize_map(Some(object.0.len()))?;
-                for (name, value) in &object.0 {
-                    map.serialize_entry(name, value)?;
-                }
-                map.end()
-            }
-        }
     }
 }

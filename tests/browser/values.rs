@@ -2,6 +2,7 @@
 
 use crate::browser::value::{from_app, from_js, to_js};
 use crate::{json, json::Value};
+use js_sys::{JSON, Object};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -12,7 +13,7 @@ fn values_come_back_from_javascript_as_they_went() {
     let value = json!({"text": "ä😀", "number": 4_503_599_627_370_497_u64, "list": [null, true, 1.5, {}, []]});
     assert_eq!(from_js(&to_js(&value)), value);
     assert_eq!(
-        js_sys::JSON::stringify(&to_js(&value)).unwrap(),
+        JSON::stringify(&to_js(&value)).unwrap(),
         r#"{"list":[null,true,1.5,{},[]],"number":4503599627370497,"text":"ä😀"}"#
     );
 }
@@ -20,10 +21,7 @@ fn values_come_back_from_javascript_as_they_went() {
 #[wasm_bindgen_test]
 fn an_integer_beyond_javascript_is_rounded_and_loses_nothing_else() {
     let value = json!({"id": "a", "metadata": {"big": 18_446_744_073_709_551_615_u64}});
-    assert_eq!(
-        js_sys::JSON::stringify(&to_js(&value)).unwrap(),
-        r#"{"id":"a","metadata":{"big":18446744073709552000}}"#
-    );
+    assert_eq!(JSON::stringify(&to_js(&value)).unwrap(), r#"{"id":"a","metadata":{"big":18446744073709552000}}"#);
 }
 
 #[wasm_bindgen_test]
@@ -38,6 +36,24 @@ fn metadata_is_what_json_makes_of_it() {
     });
     assert_eq!(from_app(&given), expected);
     assert_eq!(from_app(&js("{}")), json!({}));
+}
+
+#[wasm_bindgen_test]
+fn a_field_called_proto_is_a_field_like_any_other() {
+    let inherited = JsValue::from(Object::get_prototype_of(&Object::new()));
+    for text in [
+        r#"{"__proto__":{"deep":[{"__proto__":null,"a":1},{"a":{"__proto__":"x"}}]},"b":2}"#,
+        r#"{"b":2,"__proto__":[{}]}"#,
+        r#"{"__proto__":{"__proto__":7}}"#,
+    ] {
+        let given = JSON::parse(text).unwrap();
+        let value = from_app(&given);
+        let back = to_js(&value);
+        assert_eq!(JSON::stringify(&back).unwrap(), text);
+        assert_eq!(JsValue::from(Object::get_prototype_of(&back)), inherited);
+        assert_eq!(json::print(&value), text);
+        assert_eq!(json::parse(text), Some(value));
+    }
 }
 
 #[wasm_bindgen_test]

@@ -91,6 +91,32 @@ test('a conversation that is not yours: forbidden; the text stays, as failed, an
   assert.deepEqual(chat.exceptions, [])
 })
 
+test('metadata with a field called __proto__ is what JSON makes of it: unsent, stored, read and remembered', async () => {
+  const { operator, client } = world.users
+  const conversation = await addBooking(world)
+  const context = await world.browser.newContext()
+  const metadata = '{"__proto__": {"deep": [{"__proto__": null}]}, "polite": true}'
+  const cut = (page) => page.route('**/rest/v1/rpc/*', (route) => route.abort())
+  const open = (context, user, before) => openChat(world, context, { user, conversation, before })
+  const untilShown = (chat, states) => until('the metadata is whole', () => chat.page.evaluate(([metadata, states]) => {
+    const plain = (value) => JSON.stringify(value, (_, inner) => (inner instanceof Object && !Array.isArray(inner) ? Object.entries(inner).sort() : inner))
+    const [message] = window.view().messages
+    return message && (!states || states.includes(message.delivery_status)) && plain(message.metadata) === plain(JSON.parse(metadata))
+  }, [metadata, states]))
+
+  const offline = await open(context, operator, cut)
+  await offline.page.evaluate(([text, metadata]) => window.conversation.send(text, { metadata: JSON.parse(metadata) }).persisted.then(() => {}), [NORMAL, metadata])
+  await untilShown(offline, ['sending', 'failed'])
+  await offline.page.close()
+  const again = await open(context, operator)
+  await untilShown(again, STORED)
+  const [{ same }] = await world.sql`select metadata = ${metadata}::text::jsonb as same from chat_messages where conversation_id = ${conversation}`
+  assert.equal(same, true)
+  await untilShown(await open(await world.browser.newContext(), client))
+  await again.page.close()
+  await untilShown(await open(context, operator, cut), STORED)
+})
+
 const WITHOUT_STORAGE = {
   'there is no IndexedDB': () => Object.defineProperty(window, 'indexedDB', { value: undefined }),
   'IndexedDB may not be used': () => {
