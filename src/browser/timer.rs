@@ -13,7 +13,7 @@ pub const LONGEST_MS: u32 = i32::MAX as u32;
 const JUMP_MS: u64 = 5_000;
 
 pub struct Timer {
-    armed: RefCell<Option<(u64, Timeout)>>,
+    armed: Rc<RefCell<Option<(u64, Timeout)>>>,
     on_due: Rc<dyn Fn(Due)>,
 }
 
@@ -25,10 +25,11 @@ pub enum Due {
 
 impl Timer {
     pub fn new(on_due: impl Fn(Due) + 'static) -> Self {
-        Self { armed: RefCell::default(), on_due: Rc::new(on_due) }
+        Self { armed: Rc::default(), on_due: Rc::new(on_due) }
     }
 
-    /// For this time on the monotonic clock and no other.
+    /// For this time on the monotonic clock and no other. A browser that rounds its clock may call a moment before it:
+    /// then it is to be armed again.
     pub fn arm(&self, now: Now, due: Option<u64>) {
         let Some(due) = due else {
             self.armed.take();
@@ -38,8 +39,11 @@ impl Timer {
             return;
         }
         let delay = due.saturating_sub(now.mono).min(u64::from(LONGEST_MS)) as u32;
-        let on_due = Rc::clone(&self.on_due);
-        let timeout = Timeout::new(delay, move || on_due(judge(now, clock::now(), u64::from(delay))));
+        let (armed, on_due) = (Rc::clone(&self.armed), Rc::clone(&self.on_due));
+        let timeout = Timeout::new(delay, move || {
+            drop(armed.take());
+            on_due(judge(now, clock::now(), u64::from(delay)));
+        });
         self.armed.replace(Some((due, timeout)));
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         tabs::Tabs,
         timer::{Due, Timer},
     },
-    engine::PageEvent,
+    engine::{Now, PageEvent},
     tabs::TabMessage,
 };
 use wasm_bindgen::JsValue;
@@ -110,6 +110,22 @@ async fn the_timer_comes_for_the_last_time_it_was_armed_for() {
     timer.arm(now, Some(0));
     timer.arm(now, Some(0));
     heard.until(&[Due::OnTime, Due::OnTime]).await;
+}
+
+/// A browser that rounds its clock calls a moment early: it is not due then, and is asked for again.
+#[wasm_bindgen_test]
+async fn a_timer_that_came_early_comes_again() {
+    let heard = Heard::new();
+    let timer = Timer::new(heard.ear());
+    let now = clock::now();
+    let ahead = Now { mono: now.mono + 80, ..now };
+    let due = Some(ahead.mono + 20);
+    timer.arm(ahead, due);
+    heard.until(&[Due::OnTime]).await;
+    assert!(clock::now().mono < now.mono + 100);
+    timer.arm(clock::now(), due);
+    heard.until(&[Due::OnTime, Due::OnTime]).await;
+    assert!(clock::now().mono + 1 >= now.mono + 100);
 }
 
 #[wasm_bindgen_test]

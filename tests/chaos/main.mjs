@@ -27,6 +27,7 @@ function complaints(verdict, count) {
   const wrong = MUST_BE_ZERO.filter((name) => verdict[name] > 0).map((name) => `${verdict[name]} ${name}`)
   wrong.push(...verdict.wrongViews)
   if (verdict.accepted < count) wrong.push(`only ${verdict.accepted} accepted`)
+  if (verdict.unsettled) wrong.push(verdict.unsettled)
   if (verdict.seconds > verdict.limit) wrong.push(`${(verdict.seconds - verdict.limit).toFixed(1)} s too late`)
   return wrong
 }

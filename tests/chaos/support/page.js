@@ -25,6 +25,10 @@ const methods = {
   views: () => Object.fromEntries(conversations.map((id) => [id, client.conversation(id).getSnapshot().messages.map(
     ({ id, content, delivery_status }) => ({ id, text: content, status: delivery_status ?? null }),
   )])),
+  /** What keeps it from being done, in words without what people wrote. */
+  unsent: () => [client.getConnectionStatus(), ...conversations.flatMap((id) => client.conversation(id).getSnapshot().messages).flatMap(
+    ({ id, phase, failure, retry_count, next_attempt_at }) => phase ? [{ id, phase, code: failure?.code, retry_count, next_attempt_at }] : [],
+  )],
   /** Nothing of this page runs until the server answers. */
   hang() {
     const request = new XMLHttpRequest()

@@ -77,6 +77,8 @@ export class Run {
     this.#looking = this.#look()
   }
 
+  /** Why not all was done in the end, in words. */
+  unsettled = null
   #looking
   #isOver = false
   rows = []
@@ -225,16 +227,22 @@ export class Run {
     if (missing > 0) await this.#writeBatch(this.any(senders), missing)
   }
 
-  /** Resolves with whether all is stored and no outbox holds anything, in time or a while later. */
+  /** Waits until all is stored and no outbox holds anything, in time or a while later; after that it says why not. */
   async settle(senders = () => this.alive) {
-    const pages = () => [...senders(), this.watcher].map(({ page }) => page)
+    const pages = () => [...senders(), this.watcher]
     const settled = await this.#until(this.#limit + PATIENCE_SECONDS - this.#elapsed, async () => {
       if (this.ledger.acceptedCount < this.#goal || !this.ledger.isStored(this.rows)) return false
-      const states = await Promise.all(pages().map((page) => page.call('state').catch(() => ({ pending: 1 }))))
+      const states = await Promise.all(pages().map(({ page }) => page.call('state').catch(() => ({ pending: 1 }))))
       return states.every(({ pending }) => pending === 0)
     })
     this.seconds = this.#elapsed
-    return settled
+    if (settled) return
+    const stored = this.ledger.isStored(this.rows) ? 'all is stored' : 'not all is stored'
+    const reasons = await Promise.all(pages().map(async ({ name, page }) => {
+      const unsent = await page.call('unsent').catch(({ message }) => message)
+      return `${name}: ${JSON.stringify(unsent)}`
+    }))
+    this.unsettled = [stored, ...reasons].join('; ')
   }
 
   get #elapsed() {
@@ -280,6 +288,7 @@ export class Run {
       ...this.ledger.verdict(last.rows, last.views),
       views: last.wrong.length,
       wrongViews: last.wrong,
+      unsettled: this.unsettled,
       seconds: this.seconds,
       limit: this.#limit,
       requests: Object.values(this.stack.faults.list().requests).reduce((sum, count) => sum + count, 0),
