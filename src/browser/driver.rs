@@ -140,8 +140,11 @@ impl Driver {
             Effect::StealLock { name } => self.locks.steal(&name),
             Effect::ReleaseLock => self.locks.release(),
             Effect::JoinTabs { name } => {
-                self.tabs.replace(Tabs::join(&name, Self::ear(&self.this, Input::Heard)));
+                if self.tabs.borrow().is_none() {
+                    self.tabs.replace(Tabs::join(&name, Self::ear(&self.this, Input::Heard)));
+                }
             }
+            Effect::LeaveTabs => drop(self.tabs.take()),
             Effect::Tell(message) => {
                 if let Some(tabs) = &*self.tabs.borrow() {
                     tabs.tell(&message);

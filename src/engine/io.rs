@@ -232,10 +232,12 @@ pub enum Effect {
     StealLock {
         name: String,
     },
-    /// Join the BroadcastChannel of this name.
+    /// Join the BroadcastChannel of this name, if that is not done.
     JoinTabs {
         name: String,
     },
+    /// Leave it again: Chromium drops a page from the back/forward cache once somebody speaks to its channel.
+    LeaveTabs,
     Tell(TabMessage),
     /// Remember whose outbox this browser profile uses, under this key.
     RememberUser {

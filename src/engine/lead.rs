@@ -298,6 +298,11 @@ impl Engine {
         }
     }
 
+    pub(super) fn join_tabs(&mut self) {
+        let name = self.name();
+        self.effects.push_back(Effect::JoinTabs { name });
+    }
+
     // ---- what other tabs say
 
     pub(super) fn on_heard(&mut self, message: TabMessage) {

@@ -221,7 +221,12 @@ impl Engine {
                         self.keepalive();
                         self.last_receipts();
                     }
+                    // Who gives up a lease still has to say so.
+                    let leases = self.leases;
                     self.step_aside();
+                    if event == PageEvent::Leaving && !leases {
+                        self.effects.push_back(Effect::LeaveTabs);
+                    }
                 }
             }
             PageEvent::Resumed | PageEvent::Shown { persisted: true } => self.come_back(),
@@ -243,6 +248,7 @@ impl Engine {
         if self.phase != Phase::Running {
             return;
         }
+        self.join_tabs();
         if self.role.generation().is_some() {
             return self.beat();
         }

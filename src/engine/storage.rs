@@ -38,8 +38,7 @@ impl Engine {
             }
         }
         if first {
-            let name = self.name();
-            self.effects.push_back(Effect::JoinTabs { name });
+            self.join_tabs();
         }
         if self.closing.is_some() {
             return self.finish_closing();

@@ -36,19 +36,23 @@ test('two pages, one asleep for 500 messages, then awake: caught up with few req
   await context.close()
 })
 
-// Alone: Chromium drops from that cache what a BroadcastChannel speaks to, as every other tab of this user would.
+/** Leaves the page for another one while `meanwhile` runs, and comes back to it out of the back/forward cache. */
+async function throughCache(page, meanwhile) {
+  await page.evaluate(() => addEventListener('pageshow', ({ persisted }) => (window.persisted = persisted)))
+  const back = await page.leave()
+  await meanwhile()
+  await back()
+  await until('the page is back', () => page.evaluate(() => window.persisted !== undefined))
+  assert.equal(await page.evaluate(() => window.persisted), true)
+}
+
 test('a page that comes back from the back/forward cache: shown once, connected, and it sends', async () => {
   const { operator, client } = world.users
   const conversation = await addBooking(world)
   const page = await world.bare.open({ user: operator, conversation })
-  await page.evaluate(() => addEventListener('pageshow', ({ persisted }) => (window.persisted = persisted)))
-  const back = await page.leave()
   const context = await world.browser.newContext()
   const writer = await openChat(world, context, { user: client, conversation })
-  await writer.sendAndWait('While you were away')
-  await back()
-  await until('the page is back', () => page.evaluate(() => window.persisted !== undefined))
-  assert.equal(await page.evaluate(() => window.persisted), true)
+  await throughCache(page, () => writer.sendAndWait('While you were away'))
   await untilSame(page, ['While you were away'])
   await page.untilConnected()
   await page.evaluate(() => window.send('Back again').sent.then(() => {}))
@@ -57,4 +61,27 @@ test('a page that comes back from the back/forward cache: shown once, connected,
   await writer.untilTexts(texts)
   await assertStored(world, conversation, texts)
   await context.close()
+  await page.tab.close()
 })
+
+// Chromium drops a page from that cache to whose BroadcastChannel another tab speaks.
+for (const first of ['leads', 'follows']) {
+  test(`a page that ${first} is in the back/forward cache while another tab of the same user sends: it is still there, and misses nothing`, async () => {
+    const { operator } = world.users
+    const conversation = await addBooking(world)
+    const open = () => world.bare.open({ user: operator, conversation })
+    const [one, two] = [await open(), await open()]
+    const [page, other] = first === 'leads' ? [one, two] : [two, one]
+    const texts = Array.from({ length: 10 }, (_, n) => `Message ${n + 1}`)
+    await throughCache(page, async () => {
+      await other.untilConnected()
+      for (const text of texts) await other.evaluate((text) => window.send(text).sent.then(() => {}), text)
+    })
+    await untilSame(page, texts)
+    await page.evaluate(() => window.send('Back again').sent.then(() => {}))
+    texts.push('Back again')
+    for (const tab of [page, other]) await untilSame(tab, texts)
+    await assertStored(world, conversation, texts)
+    for (const { tab } of [page, other]) await tab.close()
+  })
+}

@@ -227,7 +227,7 @@ impl Browser {
         world.said.extend(said.clone());
         if !self.tabs[nth].mute {
             for message in said {
-                let others = (0..self.tabs.len()).filter(|other| *other != nth);
+                let others = (0..self.tabs.len()).filter(|other| *other != nth && self.tabs[*other].world.in_touch);
                 self.mail.extend(others.map(|other| (other, Input::Heard(message.clone()))));
             }
         }

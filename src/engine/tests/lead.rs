@@ -100,6 +100,34 @@ fn a_page_that_freezes_or_leaves_lets_go_at_once_and_queues_again_when_it_is_bac
 }
 
 #[test]
+fn a_page_that_leaves_is_spoken_to_no_more_until_it_is_back_and_a_frozen_one_still_is() {
+    let mut browser = Browser::with_tabs(2);
+    for nth in 0..2 {
+        for (away, back, in_touch) in [
+            (PageEvent::Leaving, PageEvent::Shown { persisted: true }, false),
+            (PageEvent::Leaving, PageEvent::Resumed, false),
+            (PageEvent::Frozen, PageEvent::Resumed, true),
+        ] {
+            browser.page(nth, away);
+            assert_eq!(browser.tabs[nth].world.in_touch, in_touch, "{away:?}");
+            browser.at(1 - nth, |tab| tab.send("meanwhile"));
+            browser.page(nth, back);
+            assert!(browser.tabs[nth].world.in_touch, "{back:?}");
+            browser.run_for(1_000);
+            assert_eq!(browser.tabs[nth].world.screen(), browser.tabs[1 - nth].world.screen(), "{back:?}");
+        }
+    }
+}
+
+#[test]
+fn who_gives_up_a_lease_says_so_before_it_is_spoken_to_no_more() {
+    let mut browser = Browser::without_locks(2);
+    browser.page(0, PageEvent::Leaving);
+    assert!(browser.tabs[0].world.in_touch);
+    assert!(matches!(browser.tabs[0].world.said.last(), Some(TabMessage::Left)));
+}
+
+#[test]
 fn a_token_that_comes_after_the_freeze_does_not_make_a_sleeper_wait_for_the_lock() {
     let mut browser = Browser::with_tabs(2);
     browser.page(1, PageEvent::Frozen);

@@ -65,6 +65,8 @@ pub struct World {
     /// What the tab asked of its lock, where it is not simply free.
     pub lock_asks: Vec<LockAsk>,
     pub updates: Vec<Update>,
+    /// It hears other tabs, and is heard.
+    pub in_touch: bool,
     pub said: Vec<TabMessage>,
     /// Joins that the server refuses for their token.
     pub refused_joins: u32,
@@ -133,6 +135,7 @@ impl World {
             lock_is_free: true,
             lock_asks: Vec::new(),
             updates: Vec::new(),
+            in_touch: false,
             said: Vec::new(),
             refused_joins: 0,
             live: true,
@@ -557,8 +560,16 @@ impl World {
             Effect::StealLock { .. } => self.ask_lock(LockAsk::Steal),
             Effect::ReleaseLock => self.ask_lock(LockAsk::Release),
             Effect::Socket(output) => self.socket(output),
+            Effect::JoinTabs { .. } => {
+                self.in_touch = true;
+                Vec::new()
+            }
+            Effect::LeaveTabs => {
+                self.in_touch = false;
+                Vec::new()
+            }
             Effect::Tell(message) => {
-                self.said.push(message);
+                self.said.extend(Some(message).filter(|_| self.in_touch));
                 Vec::new()
             }
             _ => Vec::new(),

@@ -63,6 +63,7 @@ impl World {
             }
             Effect::ReleaseLock => {}
             Effect::JoinTabs { name } => tab.channel = Some(name),
+            Effect::LeaveTabs => tab.channel = None,
             Effect::Tell(message) => self.tell(id, &message),
             Effect::RememberUser { user_id, .. } => self.disks[profile].remembered = Some(user_id),
             Effect::CloseAll => {
@@ -111,6 +112,9 @@ impl World {
     fn tell(&mut self, id: TabId, message: &TabMessage) {
         let Some(tab) = self.tab(id) else { return };
         let (profile, channel) = (tab.profile, tab.channel.clone());
+        if channel.is_none() {
+            return;
+        }
         self.note(|| format!("tab {id} tells {message:?}"));
         let hears = |tab: &crate::tab::Tab| tab.profile == profile && tab.channel == channel && !tab.cached;
         for other in self.alive() {

@@ -442,7 +442,8 @@ impl Stage {
                 self.spread_lock_news(news);
             }
             Effect::JoinTabs { name } => tab.channel = Some(name),
-            Effect::Tell(message) if !tab.deaf => {
+            Effect::LeaveTabs => tab.channel = None,
+            Effect::Tell(message) if !tab.deaf && tab.channel.is_some() => {
                 let channel = tab.channel.clone();
                 let hears = |tab: &Tab| !tab.deaf && tab.channel == channel;
                 for other in (0..self.tabs.len()).filter(|other| *other != nth && hears(&self.tabs[*other])) {
