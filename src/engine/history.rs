@@ -249,7 +249,7 @@ impl Engine {
                 },
             },
             Outcome::Unauthorized => return self.hear_ask(conversation_id, before),
-            Outcome::Unknown(failure) if failure.http_status.is_none() => {
+            Outcome::Unknown(failure) if failure.code != "server" => {
                 (Value::Null, Some(("offline_history".to_owned(), OFFLINE.to_owned())))
             }
             Outcome::SchemaMissing(failure)

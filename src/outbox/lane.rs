@@ -174,6 +174,10 @@ impl Lane {
     /// An attempt failed in a way that may pass: wait, or park.
     pub fn failed(&mut self, now: u64, carried: &[Carried], failure: Failure, probe: Option<&mut Pace>) {
         self.failed_with_all = false;
+        self.wait(now, carried, failure, probe);
+    }
+
+    fn wait(&mut self, now: u64, carried: &[Carried], failure: Failure, probe: Option<&mut Pace>) {
         let pause = usize::try_from(self.attempts).ok().and_then(|attempt| BACKOFF_MS.get(attempt));
         self.attempts += 1;
         match pause {
@@ -185,20 +189,26 @@ impl Lane {
                     }
                 }
             }
-            None => self.park(now, failure, probe),
+            None => self.wait_parked(now, failure, probe),
         }
     }
 
     /// [`Lane::failed`] as all lanes of the request did. One that only went along waits on as before.
     pub fn failed_with_all(&mut self, now: u64, carried: &[Carried], failure: Failure, probe: Option<&mut Pace>) {
         if self.due_at().is_some_and(|at| at <= now) {
-            self.failed(now, carried, failure, probe);
             self.failed_with_all = true;
+            self.wait(now, carried, failure, probe);
         }
     }
 
+    /// Something is missing that no pause will bring.
     pub fn park(&mut self, now: u64, failure: Failure, probe: Option<&mut Pace>) {
-        let probe_at = probe.map(|pace| now + pace.pause(now, &mut self.probes));
+        self.failed_with_all = false;
+        self.wait_parked(now, failure, probe);
+    }
+
+    fn wait_parked(&mut self, now: u64, failure: Failure, probe: Option<&mut Pace>) {
+        let probe_at = probe.map(|pace| now + pace.pause(now, &mut self.probes, self.failed_with_all));
         self.gate = Gate::Parked { failure, probe_at };
     }
 

@@ -8,8 +8,8 @@
 //!
 //! A lane that fails waits 1 s, 2 s, 4 s; then it is *parked*: its rows show as failed, keep their
 //! places, and go out when somebody retries, sends again, or things get better. A probe looks for
-//! that at random within a second, and while the server takes nothing at all within 2 s, then 4 s,
-//! up to a minute. What waits because the server could not be used also goes along with the next
+//! that at random within a second, and when nothing was stored for a while within 2 s, then 4 s, up
+//! to a minute. What waits because the server could not be used also goes along with the next
 //! request of another lane, which burns no attempt. A *refused* row waits for a person; the lane
 //! goes on.
 //!
@@ -321,7 +321,8 @@ impl Outbox {
                 continue;
             }
             for (key, row) in lane.rows.iter().filter(|(_, row)| row.refused.is_none()) {
-                if due.is_none() && *key > self.read_through {
+                let is_readable = !self.plain || row.envelope.kind == Kind::Message;
+                if due.is_none() && (*key > self.read_through || !is_readable) {
                     break;
                 }
                 bytes += row.envelope.weight();
@@ -387,7 +388,6 @@ impl Outbox {
     /// Another request succeeded: parked lanes are probed soon, if the app wants that. It does not
     /// show until it works, for a lane may be parked for a reason of its own.
     pub fn probe_soon(&mut self, now: u64) {
-        self.pace.took(now);
         for lane in self.lanes.iter_mut().map(|(_, lane)| lane).filter(|_| self.resume_on_reconnect) {
             lane.probe_by(now + PROBE_SOON_MS);
         }

@@ -4,6 +4,7 @@ use super::{
     Carried, Change, Flight, Outbox,
     act::{delete_row, give_up},
     lane::blocked,
+    pace::SHORTEST_PAUSE_MS,
 };
 use crate::{
     message::{Envelope, Failure, Kind},
@@ -28,6 +29,9 @@ pub struct Settlement {
     /// Something for the app's operator: the schema is missing.
     pub misconfigured: Option<Failure>,
 }
+
+/// Classes of faults that are never one row's: connections, conflicts, resources, locks, shutdowns, the gateway itself.
+const PASSING: [&str; 6] = ["08", "40", "53", "55", "57P", "PGRST"];
 
 impl Outbox {
     /// Judge the request under way. It stays so until [`Outbox::abandon`], when the changes are committed.
@@ -59,8 +63,10 @@ impl Outbox {
             },
             Outcome::Unauthorized => Settlement { wants_token: true, token_rejected: true, ..Settlement::default() },
             Outcome::RateLimited { retry_after_ms, .. } => {
-                let asked = retry_after_ms.map(|pause| pause.min(LONGEST_ASKED_MS));
-                let pause = asked.unwrap_or_else(|| self.pace.pause(now, &mut self.pauses));
+                // A date that a device with a fast clock reads as now would be asked again at once, and again.
+                let asked = retry_after_ms.filter(|pause| *pause >= SHORTEST_PAUSE_MS);
+                let asked = asked.map(|pause| pause.min(LONGEST_ASKED_MS));
+                let pause = asked.unwrap_or_else(|| self.pace.pause(now, &mut self.pauses, true));
                 self.paused_until = Some(now.saturating_add(pause));
                 Settlement::default()
             }
@@ -151,7 +157,7 @@ impl Outbox {
         }
         self.stored += settlement.stored.len() as u64;
         if settlement.progressed {
-            self.pace.took(now);
+            self.pace.stored();
             self.limit = (self.limit * 2).min(self.most);
         }
         settlement
@@ -202,7 +208,7 @@ impl Outbox {
     /// A fault that the database named may be one row's: it is looked for in smaller requests, so that it holds up
     /// nobody else, and believed after many tries that went well for others.
     fn poisoned(&mut self, flight: &Flight, failure: &Failure) -> Option<Settlement> {
-        let code = failure.pg_code.as_deref().filter(|code| !code.starts_with("PGRST"))?;
+        let code = failure.pg_code.as_deref().filter(|code| !PASSING.iter().any(|class| code.starts_with(class)))?;
         failure.http_status.filter(|status| *status >= 500)?;
         let (first, alone) = (flight.rows.first()?, flight.rows.len() == 1);
         if !alone {

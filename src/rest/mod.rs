@@ -13,7 +13,7 @@
 //! | 413, 414 | [`Outcome::TooLarge`] |
 //! | 429 | [`Outcome::RateLimited`] |
 //! | PGRST202, 204, 205, 42P01, 42703, 42883 | [`Outcome::SchemaMissing`] |
-//! | 40001, 40P01, 55P03, 57014, 57P01, 08xxx, 53xxx, PGRST000 to 003, 408, 5xx | [`Outcome::Retry`] |
+//! | 40001, 40P01, 55P03, 57014, 57P01, 08xxx, 25xxx, 53xxx, PGRST000 to 003, 408, 5xx | [`Outcome::Retry`] |
 
 mod rpc;
 mod source;
@@ -94,7 +94,7 @@ pub enum Outcome {
         failure: Failure,
     },
     Retry(Failure),
-    /// The schema is not there, or not yet: slowly again, and said aloud.
+    /// The schema is not there, or not yet: again, ever more slowly, and said aloud.
     SchemaMissing(Failure),
 }
 
@@ -150,7 +150,7 @@ pub fn judge(result: Result<HttpResponse, HttpError>) -> Outcome {
             retry()
         }
         ("23503" | "23505" | "23514" | "23502" | "P0001", _) => refused(),
-        (code, _) if is_class(code, "08") || is_class(code, "53") => retry(),
+        (code, _) if ["08", "25", "53"].iter().any(|class| is_class(code, class)) => retry(),
         (code, _) if is_class(code, "22") => refused(),
         (_, 401) => Outcome::Unauthorized,
         (_, 403) => {

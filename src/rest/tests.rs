@@ -44,6 +44,8 @@ fn the_code_of_the_body_counts_first() {
         (503, "PGRST002", "retry"),
         (504, "PGRST003", "retry"),
         (400, "08006", "retry"),
+        // A project whose disk is full only reads.
+        (405, "25006", "retry"),
         (404, "PGRST202", "schema missing"),
         (404, "42P01", "schema missing"),
         (400, "42883", "schema missing"),
@@ -212,8 +214,8 @@ fn the_whole_table_row_by_row() {
     let schema = &["PGRST202", "PGRST204", "PGRST205", "42P01", "42703", "42883"][..];
     let refused = &["23503", "23505", "23514", "23502", "22001", "22P05", "P0001"][..];
     let retry = &[
-        "40001", "40P01", "55P03", "57014", "57P01", "08000", "08P01", "53000", "53300", "PGRST000", "PGRST001",
-        "PGRST002", "PGRST003",
+        "40001", "40P01", "55P03", "57014", "57P01", "08000", "08P01", "25006", "53000", "53300", "PGRST000",
+        "PGRST001", "PGRST002", "PGRST003",
     ][..];
     for (codes, expected, failure) in [
         (unauthorized, "unauthorized", None),

@@ -305,6 +305,29 @@ fn a_rate_limit_pauses_the_outbox_and_burns_no_attempt() {
 }
 
 #[test]
+fn a_server_that_takes_nothing_is_left_in_peace_though_it_answers_everything_else() {
+    for (status, code) in [(503, ""), (429, ""), (404, "PGRST202")] {
+        let mut world = World::started();
+        world.server.always = Some(Fault::Status(status, code));
+        world.send("hello");
+        for _ in 0..10 {
+            world.run_for(60_000);
+        }
+        let before = world.server.count("chat_send");
+        assert!(before <= 120, "{before} in ten minutes of {status}");
+        for n in 0..100_u8 {
+            world.receive(&format!("00000000-0000-7000-8000-0000000000{n:02x}"), "hi");
+            world.run_for(6_000);
+        }
+        let more = world.server.count("chat_send") - before;
+        assert!((10..=150).contains(&more), "{more} in ten more minutes of {status}, with something to read each 6 s");
+        world.server.always = None;
+        world.run_for(60_000);
+        assert_eq!(world.pending(), 0);
+    }
+}
+
+#[test]
 fn a_missing_schema_is_said_aloud_and_nothing_is_lost() {
     let mut world = World::started();
     world.server.faults = vec![Fault::Status(404, "PGRST202")].into();

@@ -5,7 +5,7 @@ use crate::{
     engine::{Command, Input, Update},
     json,
     json::Value,
-    rest::HttpError,
+    rest::{HttpError, HttpResponse},
     store::{MemoryStore, Operation, StoreError, Table, Transaction},
 };
 
@@ -142,6 +142,16 @@ fn calls_at_the_same_time_share_one_request_and_one_page() {
     assert_eq!(world.server.count("chat_sync"), 1);
     assert!((70..73).all(|op| world.is_done(op)));
     assert_eq!(contents(&world), numbers(101..=200));
+}
+
+#[test]
+fn what_another_page_in_front_of_the_server_answers_is_not_called_out_of_reach() {
+    let mut world = with_history(120);
+    world.holds_syncs = true;
+    world.command(older(70));
+    let page = HttpResponse { status: 200, retry_after_ms: None, date_ms: None, body: "<html>".into() };
+    world.answer_sync(Ok(page));
+    assert_eq!(world.failure_of(70).as_deref(), Some("server"));
 }
 
 #[test]

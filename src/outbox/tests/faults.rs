@@ -200,16 +200,34 @@ fn retry_ends_a_pause_that_the_server_asked_for() {
 
 #[test]
 fn another_answer_ends_the_growth_of_pauses() {
-    let mut outbox = filled(&["a"]);
-    for _ in 0..5 {
-        take(&mut outbox, 0);
-        finish(&mut outbox, 0, limited(Some(0)));
+    for seed in 0..50 {
+        let mut outbox = Outbox::new(true, seed);
+        outbox.add(1, envelope("a", 1));
+        let (mut now, mut pause) = (0, 0);
+        while pause <= 1_000 {
+            take(&mut outbox, now);
+            finish(&mut outbox, now, limited(None));
+            let until = outbox.deadline().expect("an end");
+            pause = until - now;
+            now = until;
+        }
+        take(&mut outbox, now);
+        finish(&mut outbox, now, status(401));
+        take(&mut outbox, now);
+        finish(&mut outbox, now, limited(None));
+        assert!(outbox.deadline().is_some_and(|until| until <= now + 1_000));
     }
-    take(&mut outbox, 0);
-    finish(&mut outbox, 0, status(401));
-    take(&mut outbox, 0);
-    finish(&mut outbox, 0, limited(None));
-    assert!(outbox.deadline().is_some_and(|until| until <= 1_000));
+}
+
+#[test]
+fn a_pause_of_no_time_is_drawn_like_one_without_a_word() {
+    let mut outbox = filled(&["a"]);
+    for now in 0..10 {
+        let now = now * 1_000;
+        take(&mut outbox, now);
+        finish(&mut outbox, now, limited(Some(now / 5_000)));
+        assert!(outbox.deadline().is_some_and(|until| until >= now + 250));
+    }
 }
 
 #[test]
@@ -450,6 +468,24 @@ fn while_nobody_else_sends_it_may_be_the_server() {
 #[test]
 fn faults_of_different_codes_are_not_one_fault() {
     assert!(!is_poison(30, others_send, |n| if n % 2 == 0 { "XX000" } else { "57014" }));
+}
+
+#[test]
+fn what_is_never_one_rows_fault_is_no_poison() {
+    let is_refused = |code| {
+        let (mut outbox, mut now) = (filled(&["a"]), 0);
+        (0..30).any(|_| {
+            take(&mut outbox, now);
+            let settlement = finish(&mut outbox, now, coded(500, code));
+            outbox.stored += 1;
+            now = outbox.deadline().unwrap_or_default();
+            !settlement.changes.is_empty()
+        })
+    };
+    for code in ["08006", "40001", "40P01", "53300", "55P03", "57P01", "PGRST003"] {
+        assert!(!is_refused(code), "{code}");
+    }
+    assert!(is_refused("57014"), "a trigger may take too long over one row");
 }
 
 #[test]

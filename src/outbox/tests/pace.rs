@@ -15,7 +15,6 @@ fn run(seed: u64, fails: u8, code: u16) -> u64 {
     let mut dice = fastrand::Rng::with_seed(seed);
     let mut outbox = Outbox::new(true, dice.u64(..));
     let (mut now, mut written) = (0, 0);
-    outbox.probe_soon(now);
     while written < MESSAGES || !outbox.is_empty() {
         let writes_at = (written < MESSAGES).then_some(u64::from(written) * EVERY_MS);
         now = writes_at.into_iter().chain(outbox.deadline()).min().expect("something happens").max(now);
@@ -31,9 +30,6 @@ fn run(seed: u64, fails: u8, code: u16) -> u64 {
         let stored: Vec<(u8, &str)> = carried.into_iter().map(|n| (n, "stored")).collect();
         let fails = dice.u8(..100) < fails;
         finish(&mut outbox, now, if fails { status(code) } else { answer(&stored) });
-        if !fails {
-            outbox.probe_soon(now);
-        }
     }
     now
 }
@@ -49,30 +45,30 @@ fn late(fails: u8, code: u16) -> (f64, u64) {
     (late as f64 * 1_000.0 / RUNS as f64, times.into_iter().max().unwrap_or_default())
 }
 
-/// The longest pauses, one after the other, over many dice; `took`: when a request succeeded.
-fn longest(took: Option<u64>, code: u16) -> [u64; 9] {
-    let mut longest = [0; 9];
-    for seed in 0..200 {
-        let mut outbox = Outbox::new(true, seed);
-        outbox.add(1, envelope("a", 1));
-        if let Some(at) = took {
-            outbox.probe_soon(at);
-        }
-        let mut now = 0;
-        for pause in [1_000, 2_000, 4_000].into_iter().filter(|_| code == 503) {
-            take(&mut outbox, now);
-            finish(&mut outbox, now, status(code));
-            now += pause;
-        }
-        for longest in &mut longest {
-            assert_eq!(take(&mut outbox, now), ["message 1"]);
-            finish(&mut outbox, now, status(code));
-            let burned = outbox.rows("a")[0].2.retry_count;
-            assert_eq!(burned, if code == 503 { 3 } else { 0 });
-            let until = outbox.deadline().expect("an end");
+/// Nothing is stored: the pauses after those of the rhythm, each with the time that has passed since the first.
+fn pauses(seed: u64, failed: &dyn Fn() -> Outcome) -> Vec<(u64, u64)> {
+    let mut outbox = Outbox::new(true, seed);
+    outbox.add(1, envelope("a", 1));
+    let (mut now, mut first, mut pauses) = (0, None, Vec::new());
+    while pauses.len() < 120 {
+        assert_eq!(take(&mut outbox, now), ["message 1"]);
+        finish(&mut outbox, now, failed());
+        let until = outbox.deadline().expect("an end");
+        if phases(&outbox, "a") != ["backing_off"] {
             assert!(until >= now + 250);
-            *longest = (*longest).max(until - now);
-            now = until;
+            pauses.push((now - *first.get_or_insert(now), until - now));
+        }
+        now = until;
+    }
+    pauses
+}
+
+/// The longest first pause over many dice, the longest second one, and so on.
+fn longest(pauses: impl Fn(u64) -> Vec<u64>) -> [u64; 9] {
+    let mut longest = [0; 9];
+    for pauses in (0..200).map(pauses) {
+        for (longest, pause) in longest.iter_mut().zip(pauses) {
+            *longest = (*longest).max(pause);
         }
     }
     longest
@@ -84,19 +80,25 @@ fn assert_near(longest: [u64; 9], within: [u64; 9]) {
     }
 }
 
+const DOUBLING: [u64; 9] = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000];
+
 #[test]
-fn probes_and_pauses_come_within_a_second_then_2_up_to_a_minute() {
+fn when_nothing_was_stored_for_20_seconds_probes_and_pauses_double_up_to_a_minute() {
     for code in [503, 429] {
-        let doubling = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000];
-        assert_near(longest(None, code), doubling);
+        let only = |seed, is_wanted: fn(u64) -> bool| {
+            let pauses = pauses(seed, &|| status(code)).into_iter();
+            pauses.filter(|(at, _)| is_wanted(*at)).map(|(_, pause)| pause).collect()
+        };
+        assert_near(longest(|seed| only(seed, |at| at < 20_000)), [1_000; 9]);
+        assert_near(longest(|seed| only(seed, |at| at >= 20_000)), DOUBLING);
     }
 }
 
 #[test]
-fn they_do_not_grow_while_the_server_took_something_lately() {
-    for code in [503, 429] {
-        assert_near(longest(Some(0), code), [1_000; 9]);
-    }
+fn probes_of_what_has_a_reason_of_its_own_grow_at_once() {
+    let alone =
+        |seed| pauses(seed, &|| answer(&[(1, "no_conversation")])).into_iter().map(|(_, pause)| pause).collect();
+    assert_near(longest(alone), DOUBLING);
 }
 
 #[test]

@@ -223,6 +223,16 @@ fn the_front_is_what_was_read_and_fits() {
 }
 
 #[test]
+fn a_way_in_that_takes_only_messages_repeats_nothing_else() {
+    let edit = Envelope { kind: Kind::Edit, target_id: Some(envelope("a", 1).id.as_str().into()), ..envelope("a", 2) };
+    for plain in [false, true] {
+        let mut outbox = Outbox::new(true, 1).plain(plain);
+        outbox.read(vec![(2, edit.clone(), None)], 2, true);
+        assert_eq!(outbox.front(10_000).is_empty(), plain);
+    }
+}
+
+#[test]
 fn another_record_under_a_key_that_is_gone_changes_nothing() {
     let mut outbox = filled(&["a"]);
     outbox.apply(vec![Change::Put { key: 9, envelope: envelope("a", 9), refused: None }], 0..);

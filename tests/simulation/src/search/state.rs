@@ -446,19 +446,35 @@ impl State {
         }
         self.locks.holder(LOCK).hash(&mut hasher);
         for tab in &self.tabs {
-            (tab.alive, tab.written, tab.claim, tab.news.len(), tab.answers.len()).hash(&mut hasher);
+            (tab.alive, tab.written, tab.claim).hash(&mut hasher);
             if tab.alive {
                 tab.engine.fingerprint().hash(&mut hasher);
-                tab.committed.is_some().hash(&mut hasher);
                 for (request, _) in &tab.transactions {
                     request.hash(&mut hasher);
                 }
+            }
+            for unheard in [&tab.news, &tab.answers, &tab.committed.iter().cloned().collect()] {
+                unheard.iter().map(told).collect::<Vec<_>>().hash(&mut hasher);
             }
         }
         for wire in &self.wire {
             (wire.waiting, &wire.http.body).hash(&mut hasher);
         }
         hasher.finish()
+    }
+}
+
+/// Everything that it says, of what waits in a tab.
+fn told(input: &Input) -> String {
+    match input {
+        Input::Stored { request, result } => format!("stored {request} {result:?}"),
+        Input::Http { request, result } => {
+            let answer = result.as_ref().map(|response| (response.status, &response.body));
+            format!("answer {request} {answer:?}")
+        }
+        Input::LockGranted { .. } => "granted".into(),
+        Input::LockLost => "lost".into(),
+        _ => unreachable!("nothing else waits"),
     }
 }
 
