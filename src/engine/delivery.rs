@@ -56,6 +56,13 @@ impl Engine {
     /// Messages that are not in the outbox any more. A tab that was asleep or stuck did not hear why: those that were sent
     /// are in the cache.
     fn look_for(&mut self, mut gone: Vec<Envelope>) {
+        if self.role.generation().is_none() && self.closing.is_none() {
+            for Envelope { conversation_id, .. } in &gone {
+                if self.shown.contains_key(conversation_id) && !self.is_reading(conversation_id) {
+                    self.load(conversation_id.clone());
+                }
+            }
+        }
         gone.retain(|row| self.said_delivery.contains_key(&row.id) && !self.is_said_sent(&row.id));
         for gone in gone.chunk_by(|one, next| one.conversation_id == next.conversation_id) {
             let Some(Envelope { conversation_id: id, .. }) = gone.first() else { continue };

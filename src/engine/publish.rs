@@ -49,7 +49,11 @@ impl Engine {
             for Pending { envelope, state, .. } in rows.iter().filter(|row| row.envelope.kind == Kind::Message) {
                 self.announce(&conversation_id, &envelope.id, state.status, state.retry_count, state.failure.clone());
             }
-            if let Some(Shown { timeline, .. }) = self.shown.get_mut(&conversation_id) {
+            // What a follower finds gone from the outbox it may find in the cache: it moves there, and leaves no screen.
+            let moves = self.role.generation().is_none() && self.is_reading(&conversation_id);
+            if let Some(Shown { timeline, .. }) = self.shown.get_mut(&conversation_id)
+                && !(moves && timeline.would_lose(&rows))
+            {
                 timeline.set_pending(rows);
             }
         }

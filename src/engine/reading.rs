@@ -174,6 +174,7 @@ impl Engine {
     }
 
     fn load_again(&mut self, conversation_id: &str) {
+        self.outbox.touch(conversation_id);
         let shown = self.shown.get_mut(conversation_id);
         if shown.is_some_and(|shown| std::mem::take(&mut shown.again)) {
             self.load(conversation_id.to_owned());

@@ -216,6 +216,11 @@ impl Timeline {
         }
     }
 
+    /// Something of the outbox is shown that is not among these.
+    pub fn would_lose(&self, rows: &[Pending]) -> bool {
+        self.pending.iter().chain(&self.echoes).any(|old| !rows.iter().any(|row| row.key == old.key))
+    }
+
     fn place_of_target(&self, echo: &Pending) -> Option<u64> {
         let pending = self.pending.iter().find(|row| echo.aims_at(&row.envelope.id)).map(Pending::order);
         pending.or_else(|| self.places.iter().find(|(id, _)| echo.aims_at(id)).map(|(_, seq)| *seq))

@@ -471,3 +471,23 @@ fn what_a_tab_was_to_delete_when_it_led_is_shown_when_it_is_given_back_under_ano
     browser.run_for(70_000);
     assert_eq!([0, 1].map(|nth| browser.tabs[nth].world.screen().len()), [1, 1]);
 }
+
+#[test]
+fn an_own_message_never_leaves_the_screen_of_a_follower_while_it_moves_from_the_outbox_to_the_cache() {
+    for enqueued_first in [false, true] {
+        let mut browser = Browser::with_tabs(2);
+        browser.at(0, |tab| tab.holds_sends = true);
+        browser.at(1, |tab| tab.send("stays"));
+        browser.tabs[0].mute = true;
+        browser.at(0, |tab| {
+            tab.holds_sends = false;
+            tab.arrive();
+        });
+        let heard = if enqueued_first { TabMessage::Enqueued } else { TabMessage::Changed };
+        browser.at(1, |tab| tab.feed(Input::Heard(heard)));
+        let world = &browser.tabs[1].world;
+        assert_eq!(world.screen(), [("stays".to_owned(), "sent".to_owned())]);
+        let gone = |update: &Update| matches!(update, Update::Messages { patch, .. } if !patch.removes.is_empty());
+        assert!(!world.updates.iter().any(gone));
+    }
+}
