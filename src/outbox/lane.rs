@@ -128,11 +128,16 @@ impl Lane {
         self.seen().count()
     }
 
+    /// Try at once, and go on with the rhythm.
+    pub fn resume(&mut self) {
+        self.gate = Gate::Open;
+        self.probes = 0;
+    }
+
     /// Start the rhythm anew, at once.
     pub fn restart(&mut self) {
-        self.gate = Gate::Open;
+        self.resume();
         self.attempts = 0;
-        self.probes = 0;
         for (_, row) in &mut self.rows {
             row.retry_count = 0;
         }

@@ -378,10 +378,11 @@ impl Outbox {
         }
     }
 
-    /// Things got better: parked lanes try again, if the app wants that.
+    /// Things got better: what waits is tried at once, if the app wants that. Where it was wrong to hope so, the rhythm
+    /// goes on where it was.
     pub fn resume(&mut self) {
         if self.resume_on_reconnect {
-            self.restart(None);
+            self.reopen(None, Lane::resume);
         }
     }
 
@@ -396,7 +397,7 @@ impl Outbox {
     /// Somebody pressed Retry, in one conversation or for all: what is parked goes at once.
     pub fn retry(&mut self, conversation_id: Option<&str>) {
         self.paused_until = None;
-        self.restart(conversation_id);
+        self.reopen(conversation_id, Lane::restart);
     }
 
     pub fn holds(&self, conversation_id: &str, id: &MessageId) -> bool {
@@ -548,11 +549,11 @@ impl Outbox {
         rows
     }
 
-    fn restart(&mut self, conversation_id: Option<&str>) {
+    fn reopen(&mut self, conversation_id: Option<&str>, open: impl Fn(&mut Lane)) {
         let mut touched = Vec::new();
         for (id, lane) in self.lanes.iter_mut().filter(|(id, _)| conversation_id.is_none_or(|wanted| wanted == *id)) {
             if !matches!(lane.gate, Gate::Open) {
-                lane.restart();
+                open(lane);
                 touched.push(id.clone());
             }
         }

@@ -167,15 +167,36 @@ fn without_resumption_nothing_is_probed() {
 }
 
 #[test]
-fn things_that_got_better_restart_the_lanes() {
+fn things_that_got_better_reopen_the_lanes() {
     let mut outbox = filled(&["a"]);
     park(&mut outbox, 0);
     outbox.take_touched();
     outbox.resume();
     assert_eq!((outbox.take_touched(), phases(&outbox, "a")), (vec!["a".into()], vec!["queued"]));
-    assert_eq!(outbox.rows("a")[0].2.retry_count, 0);
     outbox.resume();
     assert_eq!(outbox.take_touched(), Vec::<String>::new(), "what is fine is left alone");
+}
+
+#[test]
+fn things_that_only_seemed_better_do_not_make_the_rhythm_begin_anew() {
+    let mut outbox = filled(&["a"]);
+    take(&mut outbox, 0);
+    finish(&mut outbox, 0, status(503));
+    outbox.resume();
+    take(&mut outbox, 500);
+    finish(&mut outbox, 500, status(503));
+    assert_eq!((outbox.deadline(), phases(&outbox, "a")), (Some(2_500), vec!["backing_off"]));
+    for now in [2_500, 6_500] {
+        take(&mut outbox, now);
+        finish(&mut outbox, now, status(503));
+    }
+    outbox.resume();
+    take(&mut outbox, 7_000);
+    finish(&mut outbox, 7_000, status(503));
+    assert_eq!(phases(&outbox, "a"), ["parked"]);
+    assert_eq!(outbox.rows("a")[0].2.retry_count, 3);
+    outbox.retry(None);
+    assert_eq!(outbox.rows("a")[0].2.retry_count, 0, "but a person makes it");
 }
 
 #[test]

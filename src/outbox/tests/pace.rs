@@ -10,14 +10,26 @@ const RUNS: u64 = 2_000;
 const ALLOWED_MS: u64 = 15_000;
 
 /// Messages of five conversations are written for four seconds; `fails` of a hundred requests are answered with
-/// `status`. Answers when the last message was stored.
+/// `code`, and of those that ask for news as well. Answers when the last message was stored.
 fn run(seed: u64, fails: u8, code: u16) -> u64 {
     let mut dice = fastrand::Rng::with_seed(seed);
     let mut outbox = Outbox::new(true, dice.u64(..));
     let (mut now, mut written) = (0, 0);
+    let (mut asks_at, mut asked_in_vain) = (1_000, false);
     while written < MESSAGES || !outbox.is_empty() {
         let writes_at = (written < MESSAGES).then_some(u64::from(written) * EVERY_MS);
-        now = writes_at.into_iter().chain(outbox.deadline()).min().expect("something happens").max(now);
+        now = writes_at.into_iter().chain(outbox.deadline()).fold(asks_at, u64::min).max(now);
+        if asks_at <= now {
+            asks_at = now + 1_000;
+            if dice.u8(..100) < fails {
+                asked_in_vain = true;
+            } else {
+                if std::mem::take(&mut asked_in_vain) {
+                    outbox.resume();
+                }
+                outbox.probe_soon(now);
+            }
+        }
         if writes_at.is_some_and(|at| at <= now) {
             written += 1;
             outbox.add(u64::from(written), envelope(["a", "b", "c", "d", "e"][dice.usize(..5)], written));

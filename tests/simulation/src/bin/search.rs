@@ -5,11 +5,21 @@ use std::process::ExitCode;
 
 use simulation::search::{Scope, search};
 
-const USUAL: Scope = Scope { name: "", writers: &[0, 1], crashes: 1, lost: 1, repeats: 0, cancels: 0, evidence: false };
+const USUAL: Scope = Scope {
+    name: "",
+    writers: &[0, 1],
+    crashes: 1,
+    lost: 1,
+    repeats: 0,
+    cancels: 0,
+    evidence: false,
+    tabs_hear_late: false,
+};
 
-const SCOPES: [Scope; 9] = [
+const SCOPES: [Scope; 10] = [
     Scope { name: "the leader writes both", writers: &[0, 0], ..USUAL },
     Scope { name: "each tab writes one", ..USUAL },
+    Scope { name: "the same, and tabs hear late", tabs_hear_late: true, ..USUAL },
     Scope { name: "the follower writes both", writers: &[1, 1], ..USUAL },
     Scope { name: "each writes one, and syncs tell", evidence: true, ..USUAL },
     Scope { name: "the browser repeats a request", repeats: 1, ..USUAL },

@@ -30,6 +30,8 @@ pub struct Scope {
     /// The first message is taken back, by a tab of its own choice.
     pub cancels: u8,
     pub evidence: bool,
+    /// What one tab tells another is heard some time later, in its order; or else at once.
+    pub tabs_hear_late: bool,
 }
 
 pub struct Found {

@@ -60,6 +60,8 @@ struct Tab {
     committed: Option<Input>,
     answers: VecDeque<Input>,
     news: VecDeque<Input>,
+    /// What other tabs told.
+    told: VecDeque<TabMessage>,
     claim: Option<Claim>,
     written: usize,
 }
@@ -90,6 +92,8 @@ pub enum Action {
     Vanish(usize),
     Answer(usize),
     Lock(usize),
+    /// The tab hears another one.
+    Hear(usize),
     Crash(usize),
     /// Nothing else can happen: the next deadline comes.
     Tick,
@@ -188,11 +192,17 @@ impl State {
         if !it.news.is_empty() {
             actions.push(Action::Lock(tab));
         }
+        if !it.told.is_empty() {
+            actions.push(Action::Hear(tab));
+        }
         actions
     }
 
     pub fn step(&mut self, action: Action) -> Result<(), Broken> {
-        let is_event = !matches!(action, Action::Tick | Action::Commit(_) | Action::Committed(_) | Action::Answer(_));
+        let is_event = !matches!(
+            action,
+            Action::Tick | Action::Commit(_) | Action::Committed(_) | Action::Answer(_) | Action::Hear(_)
+        );
         if is_event {
             self.last_event = self.mono;
         }
@@ -255,6 +265,11 @@ impl State {
                     self.feed(tab, input)?;
                 }
             }
+            Action::Hear(tab) => {
+                if let Some(message) = self.tabs[tab].told.pop_front() {
+                    self.feed(tab, Input::Heard(message))?;
+                }
+            }
             Action::Crash(tab) => {
                 self.scope.crashes -= 1;
                 let it = &mut self.tabs[tab];
@@ -263,6 +278,7 @@ impl State {
                 it.committed = None;
                 it.answers.clear();
                 it.news.clear();
+                it.told.clear();
                 for wire in &mut self.wire {
                     wire.waiting = wire.waiting.filter(|(of, _)| *of != tab);
                 }
@@ -361,9 +377,14 @@ impl State {
         }
     }
 
-    fn broadcast(&self, from: usize, message: &TabMessage, inputs: &mut VecDeque<(usize, Input)>) {
-        let others = (0..self.tabs.len()).filter(|tab| *tab != from);
-        inputs.extend(others.map(|tab| (tab, Input::Heard(message.clone()))));
+    fn broadcast(&mut self, from: usize, message: &TabMessage, inputs: &mut VecDeque<(usize, Input)>) {
+        for tab in (0..self.tabs.len()).filter(|tab| *tab != from) {
+            if self.scope.tabs_hear_late && self.tabs[tab].alive {
+                self.tabs[tab].told.push_back(message.clone());
+            } else {
+                inputs.push_back((tab, Input::Heard(message.clone())));
+            }
+        }
     }
 
     fn tell_news(&mut self, news: Vec<LockNews>) {
@@ -456,6 +477,9 @@ impl State {
             for unheard in [&tab.news, &tab.answers, &tab.committed.iter().cloned().collect()] {
                 unheard.iter().map(told).collect::<Vec<_>>().hash(&mut hasher);
             }
+            for message in &tab.told {
+                surechat::json::print(&message.to_value()).hash(&mut hasher);
+            }
         }
         for wire in &self.wire {
             (wire.waiting, &wire.http.body).hash(&mut hasher);
@@ -500,6 +524,7 @@ impl Tab {
             committed: None,
             answers: VecDeque::new(),
             news: VecDeque::new(),
+            told: VecDeque::new(),
             claim: None,
             written: 0,
         }
