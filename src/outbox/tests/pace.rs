@@ -107,6 +107,32 @@ fn when_nothing_was_stored_for_20_seconds_probes_and_pauses_double_up_to_a_minut
 }
 
 #[test]
+fn what_is_stored_begins_the_20_seconds_anew() {
+    let pauses_later = |seed| {
+        let mut outbox = Outbox::new(true, seed);
+        let limited = |outbox: &mut Outbox, now: u64| {
+            assert_eq!(take(outbox, now).len(), 1);
+            finish(outbox, now, status(429));
+            outbox.deadline().expect("an end")
+        };
+        outbox.add(1, envelope("a", 1));
+        let mut now = limited(&mut outbox, 0);
+        take(&mut outbox, now);
+        finish(&mut outbox, now, answer(&[(1, "stored")]));
+        outbox.add(2, envelope("a", 2));
+        now += 20_000;
+        let mut pauses = Vec::new();
+        while pauses.len() < 9 {
+            let until = limited(&mut outbox, now);
+            pauses.push(until - now);
+            now = until;
+        }
+        pauses
+    };
+    assert_near(longest(pauses_later), [1_000; 9]);
+}
+
+#[test]
 fn probes_of_what_has_a_reason_of_its_own_grow_at_once() {
     let alone =
         |seed| pauses(seed, &|| answer(&[(1, "no_conversation")])).into_iter().map(|(_, pause)| pause).collect();
