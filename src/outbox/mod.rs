@@ -549,7 +549,7 @@ impl Outbox {
         rows
     }
 
-    fn reopen(&mut self, conversation_id: Option<&str>, open: impl Fn(&mut Lane)) {
+    fn reopen(&mut self, conversation_id: Option<&str>, open: fn(&mut Lane)) {
         let mut touched = Vec::new();
         for (id, lane) in self.lanes.iter_mut().filter(|(id, _)| conversation_id.is_none_or(|wanted| wanted == *id)) {
             if !matches!(lane.gate, Gate::Open) {

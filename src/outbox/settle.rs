@@ -30,9 +30,6 @@ pub struct Settlement {
     pub misconfigured: Option<Failure>,
 }
 
-/// Classes of faults that are never one row's: connections, conflicts, resources, locks, shutdowns, the gateway itself.
-const PASSING: [&str; 6] = ["08", "40", "53", "55", "57P", "PGRST"];
-
 impl Outbox {
     /// Judge the request under way. It stays so until [`Outbox::abandon`], when the changes are committed.
     pub fn settle(&mut self, now: u64, outcome: Outcome) -> Settlement {
@@ -208,7 +205,7 @@ impl Outbox {
     /// A fault that the database named may be one row's: it is looked for in smaller requests, so that it holds up
     /// nobody else, and believed after many tries that went well for others.
     fn poisoned(&mut self, flight: &Flight, failure: &Failure) -> Option<Settlement> {
-        let code = failure.pg_code.as_deref().filter(|code| !PASSING.iter().any(|class| code.starts_with(class)))?;
+        let code = failure.pg_code.as_deref().filter(|code| !is_never_one_rows(code))?;
         failure.http_status.filter(|status| *status >= 500)?;
         let (first, alone) = (flight.rows.first()?, flight.rows.len() == 1);
         if !alone {
@@ -280,4 +277,12 @@ fn unanswered() -> Failure {
         pg_code: None,
         message: "unable to store the message; because the server's answer does not speak of it".into(),
     }
+}
+
+/// Connections, conflicts, resources, locks, shutdowns, and what the gateway says itself.
+fn is_never_one_rows(code: &str) -> bool {
+    matches!(
+        code.as_bytes(),
+        [b'0', b'8', ..] | [b'4', b'0', ..] | [b'5', b'3' | b'5', ..] | [b'5', b'7', b'P', ..] | [b'P', b'G', ..]
+    )
 }

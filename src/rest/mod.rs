@@ -150,7 +150,7 @@ pub fn judge(result: Result<HttpResponse, HttpError>) -> Outcome {
             retry()
         }
         ("23503" | "23505" | "23514" | "23502" | "P0001", _) => refused(),
-        (code, _) if ["08", "25", "53"].iter().any(|class| is_class(code, class)) => retry(),
+        (code, _) if is_class(code, "08") || is_class(code, "25") || is_class(code, "53") => retry(),
         (code, _) if is_class(code, "22") => refused(),
         (_, 401) => Outcome::Unauthorized,
         (_, 403) => {
