@@ -94,7 +94,8 @@ impl Engine {
     pub(super) fn hear_list_wanted(&mut self) {
         let first = !std::mem::replace(&mut self.listing.elsewhere, true);
         // Whoever asks reads the database as well: what is not in it yet is told.
-        if first || !self.sync.has_list() || !self.saving.is_empty() {
+        let is_written = self.saving.is_empty() && !self.sync.iter().any(Conversation::is_unwritten);
+        if first || !self.sync.has_list() || !is_written {
             self.lead_list();
         } else if let Some(generation) = self.role.generation() {
             // Where it does not say yet that it holds all of them.

@@ -44,6 +44,8 @@ pub struct Conversation {
     ahead: Vec<StoredMessage>,
     /// The database did not take what came after [`Conversation::stored`]: nothing more is written until that is there.
     unsaved: bool,
+    /// Nor was anything written since.
+    unwritten: bool,
     /// Writes refused in a row.
     refusals: u32,
     pub(super) progress: Progress,
@@ -96,6 +98,7 @@ impl Conversation {
             behind_since: None,
             ahead: Vec::new(),
             unsaved: false,
+            unwritten: false,
             refusals: 0,
             progress: Progress::default(),
             held_then: Asked::default(),
@@ -130,6 +133,7 @@ impl Conversation {
         self.stored = self.stored.max(cursor.min(self.cursor));
         self.stored_low = low;
         self.refusals = 0;
+        self.unwritten = self.unsaved;
     }
 
     /// A page of history that is complete from `first` and ends below `before`. Answers whether it joins what is held.
@@ -157,12 +161,18 @@ impl Conversation {
     /// leave a hole in the cache. Answers how many were refused in a row.
     pub(super) fn not_saved(&mut self) -> u32 {
         self.unsaved = true;
+        self.unwritten = true;
         self.refusals += 1;
         self.refusals
     }
 
     pub fn may_be_saved(&self) -> bool {
         self.is_known() && !self.unsaved
+    }
+
+    /// What is told of it in the list may stand nowhere else.
+    pub fn is_unwritten(&self) -> bool {
+        self.unwritten
     }
 
     /// Only a request that is built from now on counts.
@@ -224,7 +234,7 @@ impl Conversation {
     /// It cannot be left to the list.
     pub(super) fn wants_asking(&self) -> bool {
         let told = self.summary.as_ref().map_or(0, |summary| summary.told);
-        !self.is_known() || self.unsaved || self.cursor < self.announced.max(told) || !self.ahead.is_empty()
+        !self.is_known() || self.unwritten || self.cursor < self.announced.max(told) || !self.ahead.is_empty()
     }
 
     /// The last answer did not know yet what we have heard of.

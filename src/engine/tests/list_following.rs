@@ -132,3 +132,36 @@ fn what_of_a_lost_membership_could_not_be_deleted_is_deleted_later_and_shows_in_
     assert_eq!(browser.store.table(Table::Messages).chain(browser.store.table(Table::Conversations)).count(), 0);
     assert_eq!((lines(&browser.tabs[1].world).len(), browser.tabs[1].world.screen().len()), (0, 0));
 }
+
+#[test]
+fn what_the_database_refused_of_the_list_is_told_to_a_tab_that_follows_and_written_later() {
+    let mut browser = Browser::with_tabs(2);
+    many(&mut browser.server, 3);
+    browser.server.post(&booking(2), CLIENT, &message_id(1), "known before the list");
+    browser.command(0, Command::Open { conversation_id: booking(2) });
+    browser.run_for(5_000);
+    browser.at(0, |tab| tab.holds_writes = true);
+    browser.command(0, Command::List { on: true });
+    browser.run_for(100);
+    browser.at(0, |tab| {
+        tab.holds_writes = false;
+        tab.release_writes(vec![Err(StoreError::Failed("AbortError".into())); 3]);
+        tab.online = false;
+    });
+    browser.run_for(5_000);
+    let late = |browser: &mut Browser| {
+        let late = browser.open_tab();
+        browser.command(late, Command::List { on: true });
+        browser.run_for(500);
+        lines(&browser.tabs[late].world)
+    };
+    let whole = lines(&browser.tabs[0].world);
+    assert_eq!(whole.len(), 3);
+    assert_eq!(late(&mut browser), whole, "told");
+    browser.at(0, |tab| tab.online = true);
+    browser.run_for(60_000);
+    assert_eq!(late(&mut browser), whole);
+    browser.at(0, |tab| tab.feed(Input::LockLost));
+    browser.tabs.iter_mut().for_each(|tab| tab.world.online = false);
+    assert_eq!(late(&mut browser), whole, "written");
+}
