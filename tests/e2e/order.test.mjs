@@ -14,6 +14,8 @@ test('50 messages fired without awaiting, while answers are lost and servers are
     const user = world.users[role]
     const chat = await openChat(world, await world.browser.newContext(), { user, conversation })
     await chat.untilConnected()
+    // A first page that comes when more is said already than it holds begins below the top.
+    await until('the conversation is live', async () => (await chat.view()).sync === 'live')
     return { user, chat, texts: Array.from({ length: COUNT }, (_, index) => `${role} ${index + 1}`) }
   }))
   for (const { user } of people) {
