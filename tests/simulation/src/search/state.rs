@@ -475,7 +475,7 @@ impl State {
                 }
             }
             for unheard in [&tab.news, &tab.answers, &tab.committed.iter().cloned().collect()] {
-                unheard.iter().map(told).collect::<Vec<_>>().hash(&mut hasher);
+                unheard.iter().map(words).collect::<Vec<_>>().hash(&mut hasher);
             }
             for message in &tab.told {
                 surechat::json::print(&message.to_value()).hash(&mut hasher);
@@ -489,7 +489,7 @@ impl State {
 }
 
 /// Everything that it says, of what waits in a tab.
-fn told(input: &Input) -> String {
+fn words(input: &Input) -> String {
     match input {
         Input::Stored { request, result } => format!("stored {request} {result:?}"),
         Input::Http { request, result } => {
